@@ -1,0 +1,128 @@
+"""The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+MIN_SECRET_BYTES = 32
+SAMPLE_SECRET_MARKS = ("change-me", "changeme", "example", "sample", "secret-key", "replace-me")
+ENVIRONMENTS = ("production", "development", "test")
+
+
+class ConfigurationError(Exception):
+    """The environment cannot make a safe service; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that may differ between two deployments of the same code."""
+
+    app_env: str
+    secret_key: str
+    database_url: str
+    mongodb_uri: str
+    mongodb_database: str = "rebootcamp"
+    database_pool_size: int = 4
+    access_token_minutes: int = 10
+    refresh_token_days: int = 30
+    jwt_issuer: str = "rebootcamp"
+    jwt_audience: str = "rebootcamp-api"
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: int = 0
+    log_level: str = "INFO"
+    log_format: str = "json"
+    max_body_bytes: int = 1024 * 1024
+    relay_batch: int = 200
+    relay_poll_seconds: float = 0.2
+    failpoints: str = ""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the process environment, then `.env`, then the pair that `make run` left in RUN_DIR."""
+        env = _layered(os.environ) if environ is None else dict(environ)
+        settings = cls(
+            app_env=env.get("APP_ENV", "production"),
+            secret_key=env.get("SECRET_KEY", ""),
+            database_url=_required(env, "DATABASE_URL"),
+            mongodb_uri=_required(env, "MONGODB_URI"),
+            mongodb_database=env.get("MONGODB_DATABASE", cls.mongodb_database),
+            database_pool_size=_integer(env, "DATABASE_POOL_SIZE", cls.database_pool_size, 1, 100),
+            access_token_minutes=_integer(env, "ACCESS_TOKEN_MINUTES", cls.access_token_minutes, 1, 60),
+            refresh_token_days=_integer(env, "REFRESH_TOKEN_DAYS", cls.refresh_token_days, 1, 365),
+            jwt_issuer=env.get("JWT_ISSUER", cls.jwt_issuer),
+            jwt_audience=env.get("JWT_AUDIENCE", cls.jwt_audience),
+            cors_origins=tuple(filter(None, (o.strip() for o in env.get("CORS_ORIGINS", "").split(",")))),
+            trusted_proxies=_integer(env, "TRUSTED_PROXIES", cls.trusted_proxies, 0, 10),
+            log_level=env.get("LOG_LEVEL", cls.log_level).upper(),
+            log_format=env.get("LOG_FORMAT", cls.log_format),
+            max_body_bytes=_integer(env, "MAX_BODY_BYTES", cls.max_body_bytes, 1024, 64 * 1024 * 1024),
+            relay_batch=_integer(env, "RELAY_BATCH", cls.relay_batch, 1, 5000),
+            relay_poll_seconds=_number(env, "RELAY_POLL_SECONDS", cls.relay_poll_seconds, 0.01, 60.0),
+            failpoints=env.get("TEST_FAILPOINTS", ""),
+        )
+        settings.verify()
+        return settings
+
+    @property
+    def is_production(self) -> bool:
+        """True unless somebody asked for another environment by name."""
+        return self.app_env == "production"
+
+    def verify(self) -> None:
+        """Raise `ConfigurationError` where starting would be unsafe."""
+        if self.app_env not in ENVIRONMENTS:
+            raise ConfigurationError(f"APP_ENV must be one of {', '.join(ENVIRONMENTS)}, not {self.app_env!r}.")
+        if len(self.secret_key.encode()) < MIN_SECRET_BYTES:
+            raise ConfigurationError(f"SECRET_KEY must hold at least {MIN_SECRET_BYTES} bytes: openssl rand -hex 32")
+        if self.is_production:
+            self._verify_production()
+
+    def _verify_production(self) -> None:
+        if any(mark in self.secret_key.lower() for mark in SAMPLE_SECRET_MARKS) or len(set(self.secret_key)) < 8:
+            raise ConfigurationError("SECRET_KEY is a sample value; make your own: openssl rand -hex 32")
+        if self.failpoints:
+            raise ConfigurationError("TEST_FAILPOINTS must be empty in production.")
+
+
+def run_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder where `make run` keeps its servers and their addresses."""
+    return Path(environ.get("RUN_DIR", ".run"))
+
+
+def _layered(environ: Mapping[str, str]) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    files = [Path(".env")]
+    if "DATABASE_URL" not in environ and not (files[0].exists() and "DATABASE_URL" in dotenv_values(files[0])):
+        files.insert(0, run_directory(environ) / "env")
+    for file in files:
+        if file.exists():
+            merged.update({key: value for key, value in dotenv_values(file).items() if value is not None})
+    merged.update(environ)
+    return merged
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "")
+    if not value:
+        raise ConfigurationError(f"{name} is not set: see .env.example, or start everything with `make run`.")
+    return value
+
+
+def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    return int(_number(env, name, default, low, high))
+
+
+def _number(env: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
+    text = env.get(name, "")
+    try:
+        value = float(text) if text else float(default)
+    except ValueError:
+        raise ConfigurationError(f"{name} must be a number, not {text!r}.") from None
+    if not low <= value <= high:
+        raise ConfigurationError(f"{name} must lie between {low} and {high}.")
+    return value

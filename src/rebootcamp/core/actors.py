@@ -1,0 +1,31 @@
+"""Who acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rebootcamp.core.errors import Forbidden, NotFound
+from rebootcamp.core.permissions import is_allowed
+
+
+@dataclass(frozen=True)
+class Actor:
+    """The authenticated caller of a use case."""
+
+    user_id: int
+    role: str
+    timezone: str = "UTC"
+
+    def can(self, permission: str) -> bool:
+        """Tell whether the caller's role holds the permission."""
+        return is_allowed(self.role, permission)
+
+    def require(self, permission: str) -> None:
+        """Raise `Forbidden` unless the caller's role holds the permission."""
+        if not self.can(permission):
+            raise Forbidden
+
+    def require_self_or(self, permission: str, user_id: int) -> None:
+        """Raise `NotFound` when the data is somebody else's: a stranger must not learn that it exists."""
+        if self.user_id != user_id and not self.can(permission):
+            raise NotFound("user")

@@ -1,0 +1,8 @@
+"""Vocabulary of badges."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TIERS: Final = ("bronze", "silver", "gold", "legendary")
+ORIGINS: Final = ("rule", "manual")

@@ -1,0 +1,41 @@
+"""The one clock: always aware, always UTC, truncated to what both stores can hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+
+def now() -> datetime:
+    """Return the current instant in UTC, to the millisecond (BSON keeps no more)."""
+    return to_milliseconds(datetime.now(UTC))
+
+
+def to_milliseconds(instant: datetime) -> datetime:
+    """Return the instant cut to whole milliseconds."""
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def iso(instant: datetime) -> str:
+    """Return ISO 8601 in UTC ending in `Z`, with milliseconds only when there are some."""
+    utc = instant.astimezone(UTC)
+    spec = "milliseconds" if utc.microsecond else "seconds"
+    return utc.isoformat(timespec=spec).replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> ZoneInfo:
+    """Return the IANA zone; raise `ZoneInfoNotFoundError` for an unknown name."""
+    return ZoneInfo(name)
+
+
+def local_date(instant: datetime, timezone: str) -> date:
+    """Return the calendar date that a wall clock in the zone shows at the instant."""
+    return instant.astimezone(zone(timezone)).date()
+
+
+def day_end(day: date, timezone: str) -> datetime:
+    """Return the last second of a local day, as an instant in UTC."""
+    midnight = datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone(timezone))
+    return midnight.astimezone(UTC) - timedelta(seconds=1)

@@ -1,0 +1,12 @@
+"""Identifiers that are derived, so that a replay makes the same ones."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+EVENT_NAMESPACE = UUID("8c0a7f3e-5f0b-5a67-9d0e-3c1f6a2b7d10")
+
+
+def event_id(user_id: int, seq: int) -> UUID:
+    """Return the id of one occurrence: `seq` is gap-free per learner, so the pair never repeats."""
+    return uuid5(EVENT_NAMESPACE, f"{user_id}:{seq}")

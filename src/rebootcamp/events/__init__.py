@@ -1,0 +1,1 @@
+"""The event spine: facts, their journal, the projector and the relay."""

@@ -1,0 +1,42 @@
+"""Facts about badges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rebootcamp.events.facts import Fact
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadgeAwarded(Fact):
+    """A learner holds a badge from now on. `origin` is `rule` or `manual`; `evidence` says what it rests on."""
+
+    type: ClassVar[str] = "badge.awarded"
+
+    badge: str
+    tier: str
+    points: int
+    origin: str
+    rule_version: int
+    evidence: dict[str, Any]
+
+    @property
+    def score_points(self) -> int:
+        return self.points
+
+
+@dataclass(frozen=True, kw_only=True)
+class BadgeRevoked(Fact):
+    """A learner holds a badge no more; `points` is what the award had given."""
+
+    type: ClassVar[str] = "badge.revoked"
+
+    badge: str
+    tier: str
+    points: int
+    reason: str
+
+    @property
+    def score_points(self) -> int:
+        return -self.points

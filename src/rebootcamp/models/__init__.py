@@ -1,0 +1,1 @@
+"""Entities (PostgreSQL) and documents (MongoDB)."""

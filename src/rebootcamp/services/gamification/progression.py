@@ -1,0 +1,226 @@
+"""The pure core of the engine: standing + event + rules -> new standing + what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, Final
+
+from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
+from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
+from rebootcamp.events.facts import Fact, RecordedEvent
+from rebootcamp.services.gamification.rules import COUNTABLE, POINTS_COUNTER, Rule, counter_key
+from rebootcamp.services.gamification.streaks import Streak, extend, recount
+
+CHALLENGES, CO2E, CATEGORY_POINTS = "challenges", "co2e_grams", "category_points"
+
+ActiveDays = Callable[[], Iterable[date]]
+
+
+@dataclass(frozen=True)
+class Badge:
+    """What the engine must know of a badge definition."""
+
+    code: str
+    tier: str
+    points: int
+    version: int
+    rule: Rule
+
+
+class RuleBook:
+    """The active badges, found by the counter that they watch: rules that an event does not touch cost nothing."""
+
+    def __init__(self, badges: Iterable[Badge]) -> None:
+        self.badges: dict[str, Badge] = {badge.code: badge for badge in badges}
+        self._by_counter: dict[str, list[Badge]] = {}
+        for badge in sorted(self.badges.values(), key=lambda b: (b.rule.target, b.code)):
+            self._by_counter.setdefault(badge.rule.counter, []).append(badge)
+
+    def watching(self, counters: Iterable[str]) -> Iterable[Badge]:
+        """Yield the badges whose rule reads one of the counters, in a fixed order."""
+        for counter in counters:
+            yield from self._by_counter.get(counter, ())
+
+
+@dataclass(frozen=True)
+class Standing:
+    """All that the engine remembers of a learner. `held` maps a badge code to `{origin, points, tier}`."""
+
+    challenge_points: int = 0
+    badge_points: int = 0
+    xp_total: int = 0
+    streak: Streak = Streak()
+    counters: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class XpGrant:
+    """Experience points with their reason; negative ones take back."""
+
+    reason: str
+    points: int
+    category: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """The result of one event."""
+
+    standing: Standing
+    xp: tuple[XpGrant, ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+
+def advance(standing: Standing, event: RecordedEvent, rules: RuleBook, active_days: ActiveDays) -> Step:
+    """Apply one event. `active_days` gives the days on which valid completions remain, for the rare recount."""
+    fact = event.fact
+    if isinstance(fact, ChallengeCompleted):
+        return _completed(standing, event, fact, rules, active_days)
+    if isinstance(fact, ChallengeRevoked):
+        return _revoked(standing, fact, rules, active_days)
+    if isinstance(fact, BadgeAwarded):
+        return _badge_awarded(standing, event, fact, rules)
+    if isinstance(fact, BadgeRevoked):
+        return _badge_revoked(standing, fact, rules)
+    return Step(standing)
+
+
+def _completed(
+    standing: Standing, event: RecordedEvent, fact: ChallengeCompleted, rules: RuleBook, active_days: ActiveDays
+) -> Step:
+    changes = _challenge_changes(fact, +1, distinct=fact.is_first)
+    moved = replace(
+        standing,
+        challenge_points=standing.challenge_points + fact.points,
+        xp_total=standing.xp_total + fact.points,
+        streak=extend(standing.streak, event.local_date) or recount(active_days()),
+        counters=_add(standing.counters, changes),
+    )
+    step = Step(moved, (XpGrant("challenge", fact.points, fact.category),))
+    return _award_newly_met(step, changes, rules, event)
+
+
+def _revoked(standing: Standing, fact: ChallengeRevoked, rules: RuleBook, active_days: ActiveDays) -> Step:
+    changes = _challenge_changes(fact, -1, distinct=fact.is_last)
+    moved = replace(
+        standing,
+        challenge_points=standing.challenge_points - fact.points,
+        xp_total=standing.xp_total - fact.points,
+        streak=recount(active_days()),
+        counters=_add(standing.counters, changes),
+    )
+    step = Step(moved, (XpGrant("challenge_revoked", -fact.points, fact.category),))
+    return _revoke_no_longer_met(step, fact.learner_id, rules)
+
+
+def _badge_awarded(standing: Standing, event: RecordedEvent, fact: BadgeAwarded, rules: RuleBook) -> Step:
+    changes = {POINTS_COUNTER: fact.points}
+    held = {**standing.held, fact.badge: _holding(fact.origin, fact.points, fact.tier)}
+    moved = replace(
+        standing,
+        badge_points=standing.badge_points + fact.points,
+        xp_total=standing.xp_total + fact.points,
+        counters=_add(standing.counters, changes),
+        held=held,
+    )
+    step = Step(moved, (XpGrant("badge", fact.points),))
+    return _award_newly_met(step, changes, rules, event)
+
+
+def _badge_revoked(standing: Standing, fact: BadgeRevoked, rules: RuleBook) -> Step:
+    moved = replace(
+        standing,
+        badge_points=standing.badge_points - fact.points,
+        xp_total=standing.xp_total - fact.points,
+        counters=_add(standing.counters, {POINTS_COUNTER: -fact.points}),
+        held={code: held for code, held in standing.held.items() if code != fact.badge},
+    )
+    step = Step(moved, (XpGrant("badge_revoked", -fact.points),))
+    return _revoke_no_longer_met(step, fact.learner_id, rules)
+
+
+def _challenge_changes(
+    fact: ChallengeCompleted | ChallengeRevoked, sign: int, *, distinct: bool
+) -> dict[str, int]:
+    event_type = ChallengeCompleted.type
+    changes = {
+        counter_key(event_type): sign,
+        POINTS_COUNTER: sign * fact.points,
+        CO2E: sign * fact.co2e_grams,
+        counter_key(CATEGORY_POINTS, "category", fact.category): sign * fact.points,
+    }
+    changes |= {counter_key(event_type, name, getattr(fact, name)): sign for name in COUNTABLE[event_type]}
+    if distinct:
+        changes |= {CHALLENGES: sign, counter_key(CHALLENGES, "category", fact.category): sign}
+    return changes
+
+
+def _add(counters: Mapping[str, int], changes: Mapping[str, int]) -> dict[str, int]:
+    total = dict(counters)
+    for key, change in changes.items():
+        total[key] = total.get(key, 0) + change
+    return {key: value for key, value in total.items() if value}
+
+
+def _award_newly_met(step: Step, changed: Iterable[str], rules: RuleBook, event: RecordedEvent) -> Step:
+    """Decide the badges that the changed counters earn; a decided badge counts as held, so none is decided twice."""
+    standing = step.standing
+    earned = [
+        badge
+        for badge in rules.watching(changed)
+        if badge.code not in standing.held and badge.rule.holds(standing.counters)
+    ]
+    if not earned:
+        return step
+    held = dict(standing.held) | {badge.code: _holding("rule", badge.points, badge.tier) for badge in earned}
+    facts = tuple(
+        BadgeAwarded(
+            learner_id=event.user_id,
+            badge=badge.code,
+            tier=badge.tier,
+            points=badge.points,
+            origin="rule",
+            rule_version=badge.version,
+            evidence={
+                "event_id": str(event.event_id),
+                "counter": badge.rule.counter,
+                "value": standing.counters[badge.rule.counter],
+                "target": badge.rule.target,
+            },
+        )
+        for badge in earned
+    )
+    return replace(step, standing=replace(standing, held=held), facts=facts)
+
+
+def _revoke_no_longer_met(step: Step, learner_id: int, rules: RuleBook) -> Step:
+    """Decide which badges fall with the facts they rested on; badges given by hand stay."""
+    standing = step.standing
+    lost = {
+        code: holding
+        for code, holding in standing.held.items()
+        if holding["origin"] == "rule"
+        and code in rules.badges
+        and not rules.badges[code].rule.holds(standing.counters)
+    }
+    if not lost:
+        return step
+    held = {code: holding for code, holding in standing.held.items() if code not in lost}
+    facts = tuple(
+        BadgeRevoked(
+            learner_id=learner_id,
+            badge=code,
+            tier=holding["tier"],
+            points=holding["points"],
+            reason="criteria_no_longer_met",
+        )
+        for code, holding in sorted(lost.items())
+    )
+    return replace(step, standing=replace(standing, held=held), facts=facts)
+
+
+def _holding(origin: str, points: int, tier: str) -> dict[str, Any]:
+    return {"origin": origin, "points": points, "tier": tier}

@@ -1,0 +1,36 @@
+"""What a command's answer tells the learner about its rewards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rebootcamp.events.badges import BadgeAwarded
+from rebootcamp.events.journal import Recorded, Totals
+from rebootcamp.services.gamification.levels import level_of
+
+
+@dataclass(frozen=True)
+class Rewards:
+    """Points and XP of the deed itself, the badges it brought (each with its own points), and where it leads."""
+
+    points: int
+    xp: int
+    badges: tuple[BadgeAwarded, ...]
+    level_before: int
+    level_after: int
+    daily_streak: int
+    totals: Totals
+
+
+def rewards_of(recorded: Recorded) -> Rewards:
+    """Summarise one recorded deed."""
+    deed = recorded.events[0].fact
+    return Rewards(
+        points=deed.score_points,
+        xp=deed.score_points,
+        badges=tuple(event.fact for event in recorded.events if isinstance(event.fact, BadgeAwarded)),
+        level_before=level_of(recorded.before.xp_total).number,
+        level_after=level_of(recorded.after.xp_total).number,
+        daily_streak=recorded.after.daily_streak,
+        totals=recorded.after,
+    )

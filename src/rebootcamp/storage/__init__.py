@@ -1,0 +1,1 @@
+"""How both databases are reached; nothing here knows a business rule."""

@@ -1,0 +1,134 @@
+"""MongoDB: one client per process, short time-outs, and a breaker so that an outage is paid for once."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WriteConcernError,
+)
+
+from rebootcamp.config import Settings
+
+Doc = dict[str, Any]
+
+SELECTION_TIMEOUT_MS = 800
+OPERATION_TIMEOUT_MS = 2000
+BREAKER_FAILURES = 3
+BREAKER_SECONDS = 5.0
+DUPLICATE_KEY = 11000
+# Interrupted, shutting down, stepping down, not primary, network: the server will be back.
+TRANSIENT_CODES = frozenset({6, 7, 64, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 50, 112})
+
+
+class MongoUnavailable(Exception):
+    """MongoDB cannot be used now; whoever reads falls back to PostgreSQL, whoever writes tries later."""
+
+
+class _Handle:
+    """The process-wide client, made after fork because a client does not survive one."""
+
+    def __init__(self) -> None:
+        self.settings: Settings | None = None
+        self.client: MongoClient[Doc] | None = None
+        self.pid = 0
+        self.failures = 0
+        self.open_until = 0.0
+
+    def connect(self) -> MongoClient[Doc]:
+        if self.client is None or self.pid != os.getpid():
+            assert self.settings is not None, "configure() comes first"
+            self.client, self.pid = make_client(self.settings.mongodb_uri), os.getpid()
+        return self.client
+
+
+_handle = _Handle()
+
+
+def configure(settings: Settings) -> None:
+    """Name the server to use; the connection itself is made at the first use in each process."""
+    if _handle.client is not None:
+        _handle.client.close()
+    _handle.__init__()  # type: ignore[misc]
+    _handle.settings = settings
+
+
+def make_client(uri: str) -> MongoClient[Doc]:
+    """Return a client that acknowledges only what a crash cannot lose (majority and journal)."""
+    return MongoClient(
+        uri,
+        serverSelectionTimeoutMS=SELECTION_TIMEOUT_MS,
+        timeoutMS=OPERATION_TIMEOUT_MS,
+        connectTimeoutMS=SELECTION_TIMEOUT_MS,
+        w="majority",
+        journal=True,
+        readConcernLevel="majority",
+        retryWrites=True,
+        tz_aware=True,
+        appname="rebootcamp",
+        maxPoolSize=16,
+    )
+
+
+def client() -> MongoClient[Doc]:
+    """Return this process's client."""
+    return _handle.connect()
+
+
+def database() -> Database[Doc]:
+    """Return the database that belongs to this PostgreSQL store."""
+    assert _handle.settings is not None, "configure() comes first"
+    return client().get_database(_handle.settings.mongodb_database, codec_options=CodecOptions(tz_aware=True))
+
+
+def collection(name: str) -> Collection[Doc]:
+    """Return a collection of that database."""
+    return database()[name]
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Run MongoDB calls under the breaker; every transient failure leaves as `MongoUnavailable`."""
+    if time.monotonic() < _handle.open_until:
+        raise MongoUnavailable("circuit open")
+    try:
+        yield
+    except PyMongoError as error:
+        if not is_transient(error):
+            raise
+        _handle.failures += 1
+        if _handle.failures >= BREAKER_FAILURES:
+            _handle.open_until = time.monotonic() + BREAKER_SECONDS
+        raise MongoUnavailable(str(error)) from error
+    else:
+        _handle.failures = 0
+
+
+def is_transient(error: PyMongoError) -> bool:
+    """Tell an outage (try again later) from a document that will never be accepted."""
+    if isinstance(error, BulkWriteError):
+        details = error.details or {}
+        return not details.get("writeErrors")
+    if isinstance(error, (ConnectionFailure, ServerSelectionTimeoutError, NetworkTimeout, NotPrimaryError)):
+        return True
+    if isinstance(error, (WriteConcernError, ExecutionTimeout)) or error.timeout:
+        return True
+    return isinstance(error, OperationFailure) and (
+        error.code in TRANSIENT_CODES or error.has_error_label("RetryableWriteError")
+    )
