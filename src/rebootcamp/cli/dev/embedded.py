@@ -53,23 +53,29 @@ def _unprivileged() -> Account | None:
     return Account(nobody.pw_uid, nobody.pw_gid)
 
 
+def _succeeds(account: Account, *command: str) -> bool:
+    try:
+        done = subprocess.run(
+            command, user=account.uid, group=account.gid, extra_groups=[], cwd="/", capture_output=True, check=False
+        )
+    except PermissionError:
+        return False
+    return done.returncode == 0
+
+
 def _can_enter(account: Account, directory: Path) -> bool:
-    check = subprocess.run(
-        ["/bin/sh", "-c", 'cd "$1" && test -x .', "sh", str(directory)],
-        user=account.uid,
-        group=account.gid,
-        extra_groups=[],
-        cwd="/",
-        capture_output=True,
-        check=False,
-    )
-    return check.returncode == 0
+    return _succeeds(account, "/bin/sh", "-c", 'cd "$1"', "sh", str(directory))
 
 
-def outside_directory(run_dir: Path) -> Path:
-    """Where PostgreSQL lives when its account cannot reach the run directory (a clone under /root, say)."""
-    digest = hashlib.sha256(str(run_dir.resolve()).encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir() if not os.access("/var/tmp", os.W_OK) else "/var/tmp") / f"rebootcamp-{digest}"  # noqa: S108
+def _can_run(account: Account, program: Path) -> bool:
+    return _succeeds(account, str(program), "--version")
+
+
+def outside_directory(place: Path, version: str = "") -> Path:
+    """Where PostgreSQL finds what its account cannot reach in place (a clone under /root, say)."""
+    digest = hashlib.sha256(f"{place.resolve()}{version}".encode()).hexdigest()[:16]
+    # /var/tmp outlives a reboot, unlike /tmp.
+    return Path("/var/tmp") / f"rebootcamp-{digest}"  # noqa: S108
 
 
 def _claim(directory: Path) -> Path:
@@ -217,21 +223,25 @@ class EmbeddedPostgres(_Server):
 
     def _reachable_binaries(self) -> None:
         assert self.account is not None  # noqa: S101
-        if _can_enter(self.account, self.bin_dir):
+        if _can_run(self.account, self.bin_dir / "postgres"):
             return
-        install = self.bin_dir.parent
-        copy = _claim(outside_directory(install)) / install.name
+        package = self.bin_dir.parents[1]
+        # The path and the time name the version: a copy of an upgraded package is made anew.
+        claimed = _claim(outside_directory(package, str((self.bin_dir / "postgres").stat().st_mtime_ns)))
+        copy = claimed / "wheel"
         if not copy.exists():
-            partial = Path(tempfile.mkdtemp(dir=copy.parent))
-            shutil.copytree(install, partial / install.name, symlinks=True)
+            partial = Path(tempfile.mkdtemp(dir=claimed))
+            shutil.copytree(self.bin_dir.parent, partial / package.name / self.bin_dir.parent.name, symlinks=True)
+            # The programs look for their libraries beside the package, relative to themselves.
+            libraries = f"{package.name}.libs"
+            shutil.copytree(package.parent / libraries, partial / libraries, symlinks=True)
             partial.chmod(0o755)
             try:
-                (partial / install.name).rename(copy)
+                partial.rename(copy)
             except OSError:
                 # Another copy won the race; its files are the same.
-                shutil.rmtree(partial / install.name)
-            partial.rmdir()
-        self.bin_dir = copy / "bin"
+                shutil.rmtree(partial)
+        self.bin_dir = copy / self.bin_dir.relative_to(package.parent)
 
     def _initialise(self, home: Path) -> None:
         shutil.rmtree(self.data, ignore_errors=True)
