@@ -14,11 +14,20 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 import psycopg2
+import psycopg2.extensions
 import pymongo
-from psycopg2.extensions import connection as PostgresConnection
 from pymongo.errors import OperationFailure, PyMongoError
 
-from rebootcamp.cli.dev.processes import Account, DevError, end_processes_in, free_port, spawn, stop, tail, write_private
+from rebootcamp.cli.dev.processes import (
+    Account,
+    DevError,
+    end_processes_in,
+    free_port,
+    spawn,
+    stop,
+    tail,
+    write_private,
+)
 
 START_TIMEOUT = 60.0
 _NOT_INITIATED, _BAD_REPLICA_CONFIG = 94, 93
@@ -251,7 +260,15 @@ class EmbeddedPostgres(_Server):
         write_private(password_file, password)
         if self.account is not None:
             os.chown(password_file, self.account.uid, self.account.gid)
-        command = [self.bin_dir / "initdb", "--pgdata", self.data, "--username", self.user, "--pwfile", password_file]
+        command: list[str | Path] = [
+            self.bin_dir / "initdb",
+            "--pgdata",
+            self.data,
+            "--username",
+            self.user,
+            "--pwfile",
+            password_file,
+        ]
         # The builtin provider needs no locale of the system and orders the same on every machine.
         command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
         command += ["--builtin-locale=C.UTF-8", "--no-instructions"]
@@ -283,10 +300,15 @@ class EmbeddedPostgres(_Server):
         for key, value in settings.items():
             command += ["-c", f"{key}={value}"]
         self.process = spawn(
-            command, log=self.log, run_dir=self.run_dir, death_signal=self.stop_signal, account=self.account, cwd=self.data
+            command,
+            log=self.log,
+            run_dir=self.run_dir,
+            death_signal=self.stop_signal,
+            account=self.account,
+            cwd=self.data,
         )
 
-    def _connect(self, database: str) -> PostgresConnection:
+    def _connect(self, database: str) -> psycopg2.extensions.connection:
         return psycopg2.connect(
             host="127.0.0.1", port=self.port, user=self.user, password=self.password, dbname=database, connect_timeout=5
         )

@@ -83,7 +83,8 @@ def spawn(
             env={**(os.environ if env is None else env), RUN_DIR_MARK: str(run_dir.resolve())},
             # The terminal's Ctrl-C must reach the supervisor only: it stops children in order.
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            # It only makes two system calls, so a lock held by another thread cannot hurt it.
+            preexec_fn=die_with_parent,  # noqa: PLW1509
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,

@@ -32,7 +32,9 @@ class Servers:
 
 
 @contextmanager
-def servers(run_dir: Path | str, want: tuple[str, ...] = WANT_BOTH, *, test_commands: bool = False) -> Iterator[Servers]:
+def servers(
+    run_dir: Path | str, want: tuple[str, ...] = WANT_BOTH, *, test_commands: bool = False
+) -> Iterator[Servers]:
     """Run real servers on data in `run_dir` for the length of the block. Data stay; `remove` forgets them."""
     place = Path(run_dir).resolve()
     with ExitStack() as stack:
