@@ -48,7 +48,7 @@ class Settings:
         settings = cls(
             app_env=env.get("APP_ENV", "production"),
             secret_key=env.get("SECRET_KEY", ""),
-            database_url=_required(env, "DATABASE_URL"),
+            database_url=_with_driver(_required(env, "DATABASE_URL")),
             mongodb_uri=_required(env, "MONGODB_URI"),
             mongodb_database=env.get("MONGODB_DATABASE", cls.mongodb_database),
             database_pool_size=_integer(env, "DATABASE_POOL_SIZE", cls.database_pool_size, 1, 100),
@@ -111,6 +111,12 @@ def _required(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise ConfigurationError(f"{name} is not set: see .env.example, or start everything with `make run`.")
     return value
+
+
+def _with_driver(url: str) -> str:
+    """Name psycopg2 in the URL: SQLAlchemy 2.1 would pick another driver for a bare `postgresql://`."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg2{separator}{rest}" if scheme in ("postgres", "postgresql") else url
 
 
 def _integer(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -70,5 +70,7 @@ def _decode(cursor: str) -> list[str | int]:
 
 
 def _bad_cursor() -> InvalidField:
-    message = Text("This cursor belongs to no page of this list.", "Ce curseur n'appartient à aucune page de cette liste.")
+    message = Text(
+        "This cursor belongs to no page of this list.", "Ce curseur n'appartient à aucune page de cette liste."
+    )
     return InvalidField("/cursor", message, "invalid_cursor")

@@ -9,6 +9,9 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+# A row of `activity_events`, by column name.
+Row = Mapping[Any, Any]
+
 _REGISTRY: dict[str, type[Fact]] = {}
 
 
@@ -73,7 +76,7 @@ def decode(event_type: str, version: int, learner_id: int, payload: Mapping[str,
         raise UnreadableEvent(f"{event_type} version {version}: {error}") from error
 
 
-def recorded_from_row(row: Mapping[str, Any]) -> RecordedEvent:
+def recorded_from_row(row: Row) -> RecordedEvent:
     """Rebuild a recorded event from a row of `activity_events`; raise `UnreadableEvent`."""
     return RecordedEvent(
         event_id=row["event_id"],

@@ -145,7 +145,5 @@ def _append(session: Session, line: LearnerLine, fact: Fact, at: datetime, day: 
         timezone=event.timezone,
     )
     session.add(row)
-    session.add(
-        OutboxEntry(event_id=event.event_id, user_id=event.user_id, seq=event.seq, next_attempt_at=clock.now())
-    )
+    session.add(OutboxEntry(event_id=event.event_id, user_id=event.user_id, seq=event.seq, next_attempt_at=clock.now()))
     return event

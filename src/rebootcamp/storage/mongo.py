@@ -51,10 +51,14 @@ class _Handle:
         self.failures = 0
         self.open_until = 0.0
 
+    def require(self) -> Settings:
+        if self.settings is None:
+            raise RuntimeError("configure() comes first")
+        return self.settings
+
     def connect(self) -> MongoClient[Doc]:
         if self.client is None or self.pid != os.getpid():
-            assert self.settings is not None, "configure() comes first"
-            self.client, self.pid = make_client(self.settings.mongodb_uri), os.getpid()
+            self.client, self.pid = make_client(self.require().mongodb_uri), os.getpid()
         return self.client
 
 
@@ -93,8 +97,7 @@ def client() -> MongoClient[Doc]:
 
 def database() -> Database[Doc]:
     """Return the database that belongs to this PostgreSQL store."""
-    assert _handle.settings is not None, "configure() comes first"
-    return client().get_database(_handle.settings.mongodb_database, codec_options=CodecOptions(tz_aware=True))
+    return client().get_database(_handle.require().mongodb_database, codec_options=CodecOptions(tz_aware=True))
 
 
 def collection(name: str) -> Collection[Doc]:

@@ -57,7 +57,7 @@ def translating(errors: Mapping[str, DomainError]) -> Iterator[None]:
         yield
         db.session().flush()
     except IntegrityError as error:
-        name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+        name = str(getattr(getattr(error.orig, "diag", None), "constraint_name", ""))
         if name in errors:
             raise errors[name] from error
         raise

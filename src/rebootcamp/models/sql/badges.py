@@ -43,9 +43,7 @@ class BadgeGrant(Base):
     __tablename__ = "badge_grants"
     __table_args__ = (
         one_of("origin", ORIGINS),
-        sa.Index(
-            "ix_badge_grants_holders", "badge_code", "user_id", postgresql_where=sa.text("revoked_at IS NULL")
-        ),
+        sa.Index("ix_badge_grants_holders", "badge_code", "user_id", postgresql_where=sa.text("revoked_at IS NULL")),
     )
 
     user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"), primary_key=True)

@@ -14,9 +14,7 @@ class LeaderboardEntry(Base):
 
     __tablename__ = "leaderboard_entries"
     __table_args__ = (
-        sa.Index(
-            "ix_leaderboard_entries_order", "board", "period", sa.text("score DESC"), "reached_at", "user_id"
-        ),
+        sa.Index("ix_leaderboard_entries_order", "board", "period", sa.text("score DESC"), "reached_at", "user_id"),
     )
 
     board: Mapped[str] = mapped_column(sa.Text, primary_key=True)

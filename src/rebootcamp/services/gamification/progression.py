@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
@@ -51,7 +51,7 @@ class Standing:
     challenge_points: int = 0
     badge_points: int = 0
     xp_total: int = 0
-    streak: Streak = Streak()
+    streak: Streak = field(default_factory=Streak)
     counters: Mapping[str, int] = field(default_factory=dict)
     held: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -142,9 +142,7 @@ def _badge_revoked(standing: Standing, fact: BadgeRevoked, rules: RuleBook) -> S
     return _revoke_no_longer_met(step, fact.learner_id, rules)
 
 
-def _challenge_changes(
-    fact: ChallengeCompleted | ChallengeRevoked, sign: int, *, distinct: bool
-) -> dict[str, int]:
+def _challenge_changes(fact: ChallengeCompleted | ChallengeRevoked, sign: int, *, distinct: bool) -> dict[str, int]:
     event_type = ChallengeCompleted.type
     changes = {
         counter_key(event_type): sign,
@@ -202,9 +200,7 @@ def _revoke_no_longer_met(step: Step, learner_id: int, rules: RuleBook) -> Step:
     lost = {
         code: holding
         for code, holding in standing.held.items()
-        if holding["origin"] == "rule"
-        and code in rules.badges
-        and not rules.badges[code].rule.holds(standing.counters)
+        if holding["origin"] == "rule" and code in rules.badges and not rules.badges[code].rule.holds(standing.counters)
     }
     if not lost:
         return step

@@ -1,0 +1,93 @@
+"""Writing projections to MongoDB: bulk first, one by one where something is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from bson.errors import BSONError
+from pymongo.errors import PyMongoError
+
+from rebootcamp.core.failpoints import failpoint
+from rebootcamp.events.facts import RecordedEvent, Row, UnreadableEvent, recorded_from_row
+from rebootcamp.events.projector import award_changes, fold_all, history_document
+from rebootcamp.models.mongo.badges import AwardDocument
+from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
+from rebootcamp.storage.documents import by_id
+from rebootcamp.storage.mongo import guarded
+
+Line = Sequence[Row]
+Replay = Callable[[int], Iterator[RecordedEvent]]
+
+# A refusal that another attempt will meet again: MongoUnavailable is not among them.
+PERMANENT = (UnreadableEvent, PyMongoError, BSONError, OverflowError, TypeError, ValueError, KeyError)
+
+
+@dataclass
+class Outcome:
+    """Which rows MongoDB shows now, and which it refuses, with the reason."""
+
+    delivered: list[Row] = field(default_factory=list)
+    refused: dict[UUID, str] = field(default_factory=dict)
+
+
+def project(lines: Sequence[Line], replay: Replay) -> Outcome:
+    """Write the events of some learners, each line in order; raise `MongoUnavailable` when the server is away.
+
+    Every write is idempotent, so after a refusal the batch is simply tried again in smaller parts.
+    """
+    outcome = Outcome()
+    try:
+        _write(lines, replay)
+        outcome.delivered = [row for line in lines for row in line]
+    except PERMANENT as error:
+        if len(lines) == 1 and len(lines[0]) == 1:
+            outcome.refused[lines[0][0]["event_id"]] = f"{type(error).__name__}: {error}"[:500]
+        else:
+            _project_in_parts(lines, replay, outcome)
+    return outcome
+
+
+def _project_in_parts(lines: Sequence[Line], replay: Replay, outcome: Outcome) -> None:
+    parts = [[line] for line in lines] if len(lines) > 1 else [[[row]] for row in lines[0]]
+    for part in parts:
+        result = project(part, replay)
+        outcome.delivered += result.delivered
+        outcome.refused |= result.refused
+        # A learner's later events wait behind the refused one.
+        if result.refused and len(lines) == 1:
+            return
+
+
+def _write(lines: Sequence[Line], replay: Replay) -> None:
+    decoded = [[recorded_from_row(row) for row in line] for line in lines]
+    events = [event for line in decoded for event in line]
+    with guarded():
+        known = by_id(ProgressDocument.find_many([line[0].user_id for line in decoded]))
+    summaries = [
+        _summary(rows, line, known.get(line[0].user_id), replay) for rows, line in zip(lines, decoded, strict=True)
+    ]
+    changes = award_changes(events)
+    with guarded():
+        HistoryDocument.write_all([HistoryDocument.insert(history_document(event)) for event in events])
+        failpoint("relay.after_history")
+        AwardDocument.write_all(
+            [AwardDocument.save_if_newer(key, fields.pop("seq"), fields) for key, fields in changes.items()]
+        )
+        failpoint("relay.after_awards")
+        ProgressDocument.write_all([summary.save_if_newer() for summary in summaries])
+
+
+def _summary(
+    rows: Line, line: Sequence[RecordedEvent], stored: dict[str, Any] | None, replay: Replay
+) -> ProgressDocument:
+    user_id = line[0].user_id
+    progress = ProgressDocument.from_bson(stored) if stored else ProgressDocument(user_id)
+    has_gap = line[0].seq > progress.seq + 1
+    was_skipped = any(row["attempts"] > 0 and row["seq"] <= progress.seq for row in rows)
+    if not has_gap and not was_skipped:
+        return fold_all(progress, line)
+    last = max(progress.seq, line[-1].seq)
+    return fold_all(ProgressDocument(user_id), (event for event in replay(user_id) if event.seq <= last))

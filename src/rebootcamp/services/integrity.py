@@ -1,0 +1,218 @@
+"""Proof that both stores agree: every derived figure and document is made again and compared."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import sqlalchemy as sa
+
+from rebootcamp.events.boards import boards_of
+from rebootcamp.events.facts import RecordedEvent, Row
+from rebootcamp.events.projector import award_changes, fold_all, history_document
+from rebootcamp.events.store import readable, stream_events
+from rebootcamp.models.mongo.badges import AwardDocument
+from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
+from rebootcamp.models.sql.badges import BadgeGrant
+from rebootcamp.models.sql.challenges import ChallengeCompletion
+from rebootcamp.models.sql.leaderboards import LeaderboardEntry
+from rebootcamp.models.sql.operations import AppMeta
+from rebootcamp.models.sql.progress import LearnerState, OutboxEntry, XpEntry
+from rebootcamp.services.gamification.engine import standing_of
+from rebootcamp.services.gamification.replay import replay
+from rebootcamp.storage import mongo
+from rebootcamp.storage.cut import Cut, common_cut
+from rebootcamp.storage.documents import by_id
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One disagreement: the invariant, where, and what was found against what was expected."""
+
+    invariant: str
+    subject: str
+    detail: str
+
+
+@dataclass
+class Report:
+    """What a check saw; it is clean without findings."""
+
+    learners: int = 0
+    events: int = 0
+    pending: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    def expect(self, invariant: str, subject: str, found: object, expected: object) -> None:
+        """Note a finding unless both are equal."""
+        if found != expected:
+            self.findings.append(Finding(invariant, subject, f"found {found!r}, expected {expected!r}"[:500]))
+
+
+@dataclass
+class _Ledgers:
+    """Per-learner figures that PostgreSQL keeps beside the events."""
+
+    states: dict[int, LearnerState]
+    xp: dict[int, int]
+    completed: dict[int, int]
+    granted: dict[int, dict[str, int]]
+    pending: dict[int, set[int]]
+
+
+def check_stores() -> Report:
+    """Compare both stores at one common cut; the service may run meanwhile."""
+    report = Report()
+    with common_cut() as cut:
+        _check_identity(report, cut)
+        ledgers = _read_ledgers(cut)
+        report.pending = sum(map(len, ledgers.pending.values()))
+        boards: Counter[tuple[str, str, int]] = Counter()
+        known: set[int] = set()
+        for user_id, group in groupby(stream_events(cut.sql), key=lambda row: row["user_id"]):
+            rows = list(group)
+            known.add(user_id)
+            report.learners += 1
+            report.events += len(rows)
+            _count_boards(boards, rows, ledgers.pending.get(user_id, set()))
+            _check_learner(report, cut, ledgers, rows)
+        _check_strangers(report, cut, ledgers, known)
+        _check_boards(report, cut, boards)
+        _check_outbox(report, cut)
+    return report
+
+
+def _check_identity(report: Report, cut: Cut) -> None:
+    meta = cut.sql.scalars(sa.select(AppMeta)).one_or_none()
+    stored = mongo.database()["meta"].find_one({"_id": "store"}, session=cut.mongo)
+    if meta is None or stored is None:
+        report.findings.append(Finding("store", "meta", "one of the stores was never prepared: run flask prepare"))
+        return
+    report.expect("store", "store_id", stored["store_id"], str(meta.store_id))
+    report.expect("store", "epoch", stored["epoch"], meta.epoch)
+
+
+def _read_ledgers(cut: Cut) -> _Ledgers:
+    valid = ChallengeCompletion.status == "validated"
+    granted: dict[int, dict[str, int]] = defaultdict(dict)
+    for user_id, code, points in cut.sql.execute(
+        sa.select(BadgeGrant.user_id, BadgeGrant.badge_code, BadgeGrant.points).where(BadgeGrant.revoked_at.is_(None))
+    ):
+        granted[user_id][code] = points
+    pending: dict[int, set[int]] = defaultdict(set)
+    for user_id, seq in cut.sql.execute(sa.select(OutboxEntry.user_id, OutboxEntry.seq)):
+        pending[user_id].add(seq)
+    return _Ledgers(
+        states={state.user_id: state for state in cut.sql.scalars(sa.select(LearnerState))},
+        xp=_sums(cut, sa.select(XpEntry.user_id, sa.func.sum(XpEntry.points)).group_by(XpEntry.user_id)),
+        completed=_sums(
+            cut,
+            sa.select(ChallengeCompletion.user_id, sa.func.sum(ChallengeCompletion.points))
+            .where(valid)
+            .group_by(ChallengeCompletion.user_id),
+        ),
+        granted=granted,
+        pending=pending,
+    )
+
+
+def _sums(cut: Cut, statement: sa.Select[int, int]) -> dict[int, int]:
+    return {user_id: int(total) for user_id, total in cut.sql.execute(statement)}
+
+
+def _check_learner(report: Report, cut: Cut, ledgers: _Ledgers, rows: list[Row]) -> None:
+    user_id = rows[0]["user_id"]
+    events = list(readable(rows))
+    pending = ledgers.pending.get(user_id, set())
+    _check_totals(report, ledgers, rows, events)
+    delivered = [event for event in events if event.seq not in pending]
+    _check_history(report, cut, user_id, events, delivered)
+    _check_awards(report, cut, user_id, events, pending)
+    _check_progress(report, cut, user_id, events, delivered)
+
+
+def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: list[RecordedEvent]) -> None:
+    user_id = rows[0]["user_id"]
+    subject = f"user {user_id}"
+    state = ledgers.states.get(user_id)
+    if state is None:
+        report.findings.append(Finding("state", subject, "events without a learner state"))
+        return
+    report.expect("sequence", subject, [row["seq"] for row in rows], list(range(1, state.last_seq + 1)))
+    score = state.challenge_points + state.badge_points
+    report.expect("score from events", subject, score, sum(row["points"] for row in rows))
+    report.expect("challenge points", subject, state.challenge_points, ledgers.completed.get(user_id, 0))
+    held = ledgers.granted.get(user_id, {})
+    report.expect("badge points", subject, state.badge_points, sum(held.values()))
+    report.expect("held badges", subject, sorted(state.held_badges), sorted(held))
+    report.expect("experience", subject, state.xp_total, ledgers.xp.get(user_id, 0))
+    if len(events) == len(rows):
+        report.expect("replay", subject, standing_of(state), replay(events))
+
+
+def _check_history(
+    report: Report, cut: Cut, user_id: int, events: list[RecordedEvent], delivered: list[RecordedEvent]
+) -> None:
+    found = by_id(HistoryDocument.collection().find({"user_id": user_id}, session=cut.mongo))
+    expected = {str(event.event_id): history_document(event) for event in events}
+    for event in delivered:
+        if str(event.event_id) not in found:
+            report.findings.append(Finding("history", f"user {user_id} seq {event.seq}", "delivered but absent"))
+    for key, document in found.items():
+        report.expect("history", f"user {user_id} event {key}", document, expected.get(key))
+
+
+def _check_awards(report: Report, cut: Cut, user_id: int, events: list[RecordedEvent], pending: set[int]) -> None:
+    stored = by_id(AwardDocument.collection().find({"user_id": user_id}, session=cut.mongo))
+    touched = {key for event in events if event.seq in pending for key in award_changes([event])}
+    expected = award_changes(events)
+    for key in stored.keys() | expected.keys():
+        if key not in touched:
+            found = {name: value for name, value in stored.get(key, {}).items() if name != "_id"}
+            report.expect("awards", key, found, expected.get(key, {}))
+
+
+def _check_progress(
+    report: Report, cut: Cut, user_id: int, events: list[RecordedEvent], delivered: list[RecordedEvent]
+) -> None:
+    stored = ProgressDocument.collection().find_one({"_id": user_id}, session=cut.mongo)
+    if stored is None:
+        report.expect("progress", f"user {user_id}", "absent", "absent" if not delivered else "present")
+        return
+    found = ProgressDocument.from_bson(stored)
+    behind = delivered and found.seq < delivered[-1].seq
+    report.expect("progress", f"user {user_id}", "behind" if behind else "", "")
+    reached = (event for event in events if event.seq <= found.seq)
+    report.expect("progress", f"user {user_id}", found, fold_all(ProgressDocument(user_id), reached))
+
+
+def _check_strangers(report: Report, cut: Cut, ledgers: _Ledgers, known: set[int]) -> None:
+    """Nothing may speak of a learner who has no events."""
+    for cls, name in ((HistoryDocument, "user_id"), (AwardDocument, "user_id"), (ProgressDocument, "_id")):
+        for user_id in set(cls.collection().distinct(name, session=cut.mongo)) - known:
+            report.findings.append(Finding(cls.collection_name, f"user {user_id}", "document without any event"))
+    for user_id in ledgers.states.keys() - known:
+        report.expect("sequence", f"user {user_id}", ledgers.states[user_id].last_seq, 0)
+
+
+def _count_boards(boards: Counter[tuple[str, str, int]], rows: Iterable[Row], pending: set[int]) -> None:
+    for row in rows:
+        if row["seq"] not in pending:
+            for board, period in boards_of(row):
+                boards[board, period, row["user_id"]] += row["points"]
+
+
+def _check_boards(report: Report, cut: Cut, expected: Counter[tuple[str, str, int]]) -> None:
+    found = {(e.board, e.period, e.user_id): e.score for e in cut.sql.scalars(sa.select(LeaderboardEntry))}
+    for key in found.keys() | expected.keys():
+        report.expect("leaderboard", "/".join(map(str, key)), found.get(key, 0), expected.get(key, 0))
+
+
+def _check_outbox(report: Report, cut: Cut) -> None:
+    dead = cut.sql.scalars(sa.select(OutboxEntry).where(OutboxEntry.dead_at.is_not(None)))
+    for entry in dead:
+        report.findings.append(
+            Finding("dead letter", f"user {entry.user_id} seq {entry.seq}", entry.last_error or "no reason kept")
+        )

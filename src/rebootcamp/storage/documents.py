@@ -1,0 +1,53 @@
+"""What every document class shares: its collection, and the two idempotent ways to write a projection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+from pymongo import InsertOne, UpdateOne
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError
+
+from rebootcamp.storage import mongo
+from rebootcamp.storage.mongo import DUPLICATE_KEY, Doc
+
+Write = InsertOne[Doc] | UpdateOne
+
+
+class Document:
+    """Base of a document class; its validator and indexes are in `mongo_init/<collection_name>.json`."""
+
+    collection_name: ClassVar[str]
+
+    @classmethod
+    def collection(cls) -> Collection[Doc]:
+        """Return the collection on this process's client."""
+        return mongo.collection(cls.collection_name)
+
+    @classmethod
+    def write_all(cls, writes: Sequence[Write]) -> None:
+        """Send writes in one unordered bulk; a duplicate key means that the same or a newer copy is already there."""
+        if not writes:
+            return
+        try:
+            cls.collection().bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            failures = (error.details or {}).get("writeErrors", [])
+            if not failures or any(failure["code"] != DUPLICATE_KEY for failure in failures):
+                raise
+
+
+def insert_once(document: Doc) -> InsertOne[Doc]:
+    """Return the insertion of a document whose `_id` names one occurrence: a second insertion changes nothing."""
+    return InsertOne(document)
+
+
+def replace_if_newer(document_id: Any, order: str, value: int, fields: Doc) -> UpdateOne:
+    """Return a state transfer guarded by a growing number (`seq` or `version`): an older copy never wins."""
+    return UpdateOne({"_id": document_id, order: {"$lte": value}}, {"$set": {**fields, order: value}}, upsert=True)
+
+
+def by_id(documents: Iterable[Doc]) -> dict[Any, Doc]:
+    """Index documents by `_id`."""
+    return {document["_id"]: document for document in documents}

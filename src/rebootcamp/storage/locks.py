@@ -1,0 +1,33 @@
+"""Advisory lock numbers of the service, kept in one place because they are global to a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy.exc import OperationalError
+
+from rebootcamp.core.errors import Busy
+from rebootcamp.storage.sql import db
+
+# Relays hold the shared side for each batch; a rebuild, a check or a backup takes the exclusive side for a moment.
+BARRIER: Final = 7_203_001
+DDL: Final = 7_203_002
+
+
+@contextmanager
+def exclusive(lock: int, wait: str = "60s") -> Iterator[None]:
+    """Hold a lock on a connection of its own, so that it outlives transactions and dies with the process.
+
+    Raises `Busy` when the lock is not free in time.
+    """
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()
+        connection.exec_driver_sql("SET lock_timeout = %(wait)s", {"wait": wait})
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        try:
+            connection.exec_driver_sql("SELECT pg_advisory_lock(%(lock)s)", {"lock": lock})
+        except OperationalError as error:
+            raise Busy from error
+        yield

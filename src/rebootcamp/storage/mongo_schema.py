@@ -1,0 +1,42 @@
+"""Collections, validators and indexes as declared in `mongo_init/`, applied as often as one likes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from pymongo.database import Database
+
+from rebootcamp.storage.mongo import Doc
+
+MONGO_INIT: Final = Path(__file__).resolve().parents[3] / "mongo_init"
+
+
+def declarations(directory: Path = MONGO_INIT) -> list[dict[str, Any]]:
+    """Return the declared collections: `{collection, validator, indexes: [{name, keys, unique?}]}`."""
+    return [json.loads(file.read_text(encoding="utf-8")) for file in sorted(directory.glob("*.json"))]
+
+
+def apply_schema(database: Database[Doc]) -> list[str]:
+    """Create or correct every declared collection; return their names."""
+    existing = set(database.list_collection_names())
+    for declared in declarations():
+        name = declared["collection"]
+        options = {"validator": declared["validator"], "validationLevel": "strict", "validationAction": "error"}
+        if name in existing:
+            database.command("collMod", name, **options)
+        else:
+            database.create_collection(name, **options)
+        _apply_indexes(database, name, declared["indexes"])
+    return [declared["collection"] for declared in declarations()]
+
+
+def _apply_indexes(database: Database[Doc], collection: str, indexes: list[dict[str, Any]]) -> None:
+    declared = {index["name"] for index in indexes}
+    for name in database[collection].index_information():
+        if name not in declared and name != "_id_":
+            database[collection].drop_index(name)
+    for index in indexes:
+        options = {key: value for key, value in index.items() if key != "keys"}
+        database[collection].create_index(list(index["keys"].items()), **options)
