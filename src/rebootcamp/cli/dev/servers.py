@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rebootcamp.cli.dev.embedded import EmbeddedMongo, EmbeddedPostgres, outside_directory
+from rebootcamp.cli.dev.embedded import EmbeddedMongo, EmbeddedPostgres
+from rebootcamp.cli.dev.places import outside_directory
 from rebootcamp.cli.dev.processes import end_leftovers, exclusive
 
 WANT_BOTH = ("postgres", "mongo")
