@@ -118,6 +118,7 @@ def init_authentication(app: Flask, settings: Settings) -> None:
         JWT_ENCODE_NBF=False,
         JWT_ACCESS_TOKEN_EXPIRES=verifier.lifetime,
         JWT_TOKEN_LOCATION=["headers"],
+        JWT_COOKIE_CSRF_PROTECT=False,
     )
     JWTManager(app)
 
