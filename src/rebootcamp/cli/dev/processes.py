@@ -196,4 +196,5 @@ def write_private(path: Path, text: str) -> None:
 def tail(log: Path, lines: int = 15) -> str:
     if not log.exists():
         return ""
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    found = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+    return "\n".join(line[:300] for line in found)
