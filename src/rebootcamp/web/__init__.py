@@ -1,0 +1,1 @@
+"""HTTP: authentication, policies, parsing, problems, paging, idempotency and documentation."""

@@ -1,0 +1,25 @@
+"""Which language the caller reads."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from flask import request
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
+
+from rebootcamp.core.languages import DEFAULT_LANGUAGE, LANGUAGES
+
+
+def current_language() -> str:
+    """Return the language of the answer to the running request."""
+    header = request.environ.get("HTTP_ACCEPT_LANGUAGE")
+    return negotiate(header[:256]) if header else DEFAULT_LANGUAGE
+
+
+@lru_cache(maxsize=256)
+def negotiate(header: str) -> str:
+    """Return the best of our languages for an Accept-Language header (RFC 9110, with weights)."""
+    accepted = parse_accept_header(header, LanguageAccept)
+    # Only what was asked for may win: `fr;q=0` excludes French even where nothing else fits.
+    return accepted.best_match(LANGUAGES, default=DEFAULT_LANGUAGE) or DEFAULT_LANGUAGE
