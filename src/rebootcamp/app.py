@@ -1,0 +1,101 @@
+"""The application factory: binds and registers, decides nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response
+from flask.json.provider import JSONProvider
+from flask_cors import CORS
+from flask_migrate import Migrate
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from rebootcamp import __version__
+from rebootcamp import cli as commands
+from rebootcamp.config import Settings
+from rebootcamp.controllers import BLUEPRINTS
+from rebootcamp.core import failpoints, json
+from rebootcamp.events import journal
+from rebootcamp.services.gamification import engine
+from rebootcamp.storage import mongo
+from rebootcamp.storage.sql import db, engine_options
+from rebootcamp.web import authentication, logs, policies, problems, requests
+from rebootcamp.web.converters import IdConverter
+from rebootcamp.web.openapi import ProblemApi
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+REQUEST_HEADERS = (
+    "Accept-Language",
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Request-Id",
+    "traceparent",
+)
+RESPONSE_HEADERS = ("ETag", "Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
+
+
+class OrjsonProvider(JSONProvider):
+    """Flask's JSON on the one codec of the project."""
+
+    def dumps(self, obj: Any, **_: Any) -> str:
+        """Return compact JSON."""
+        return json.dumps_text(obj)
+
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        """Parse strict JSON."""
+        return json.loads(s)
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        """Return a JSON answer."""
+        return Response(json.dumps(self._prepare_response_obj(args, kwargs)), content_type="application/json")
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Return the WSGI application; nothing is connected to before the first request."""
+    settings = settings or Settings.from_env()
+    app = Flask(__name__, static_folder=None)
+    app.config.update(
+        REBOOTCAMP=settings,
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=settings.max_body_bytes,
+        PROPAGATE_EXCEPTIONS=False,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
+    )
+    app.json = OrjsonProvider(app)
+    app.url_map.converters["id"] = IdConverter
+    logs.configure(settings.log_level, settings.log_format)
+    _bind_stores(app, settings)
+    _bind_web(app, settings)
+    commands.register(app)
+    policies.verify_policies(app)
+    return app
+
+
+def _bind_stores(app: Flask, settings: Settings) -> None:
+    db.init_app(app)
+    Migrate(app, db, directory=str(MIGRATIONS))
+    mongo.configure(settings)
+    failpoints.arm(settings.failpoints)
+    journal.subscribe([engine.react])
+
+
+def _bind_web(app: Flask, settings: Settings) -> None:
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    requests.register(app)
+    problems.register(app)
+    authentication.init_authentication(app, settings)
+    if settings.cors_origins:
+        # A plain single origin would be sent to everybody and without Vary; an anchored pattern is matched.
+        origins = [f"^{re.escape(origin)}$" for origin in settings.cors_origins]
+        CORS(app, origins=origins, allow_headers=REQUEST_HEADERS, expose_headers=RESPONSE_HEADERS, max_age=600)
+    api = ProblemApi(app, version=__version__)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)

@@ -1,0 +1,42 @@
+"""Answers about the service itself."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+from marshmallow import fields
+
+
+class Liveness(ma.Schema):
+    """The process answers."""
+
+    status = fields.Constant("alive")
+
+
+class StoreCheck(ma.Schema):
+    """One store."""
+
+    status = fields.String(required=True, metadata={"enum": ["up", "down"]})
+    latency_ms = fields.Float(required=True, allow_none=True)
+
+
+class OutboxCheck(ma.Schema):
+    """What waits to be shown in MongoDB."""
+
+    pending = fields.Integer(required=True)
+    oldest_seconds = fields.Float(required=True)
+    dead_letters = fields.Integer(required=True)
+
+
+class Checks(ma.Schema):
+    """Everything a request needs."""
+
+    postgresql = fields.Nested(StoreCheck, required=True)
+    mongodb = fields.Nested(StoreCheck, required=True)
+    outbox = fields.Nested(OutboxCheck, required=True, allow_none=True)
+
+
+class ReadinessOut(ma.Schema):
+    """Whether requests can be served, and why."""
+
+    status = fields.String(required=True, metadata={"enum": ["ready", "degraded"]})
+    checks = fields.Nested(Checks, required=True)
