@@ -23,7 +23,7 @@ def dumps_text(value: object) -> str:
 
 
 def loads(data: bytes | str) -> Any:
-    """Parse strict JSON; raise `ValueError` for NaN, lone surrogates, deep nesting or anything else that is not JSON."""
+    """Parse strict JSON; raise `ValueError` for NaN, lone surrogates, deep nesting and the like."""
     return orjson.loads(data)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
@@ -89,7 +88,7 @@ class Relay:
                 batch = self.deliver_batch()
             except (MongoUnavailable, DomainError) as error:
                 log.warning("relay.waiting", reason=type(error).__name__, seconds=round(pause, 2))
-                stop.wait(pause * random.uniform(0.8, 1.2))
+                stop.wait(pause)
                 pause = min(pause * 2, OUTAGE_LONGEST_PAUSE)
                 continue
             pause = self._poll_seconds

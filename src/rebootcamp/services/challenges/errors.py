@@ -1,0 +1,90 @@
+"""The broken rules of the domain."""
+
+from __future__ import annotations
+
+from rebootcamp.core.errors import DomainError, Kind
+from rebootcamp.core.languages import Text
+
+
+class AlreadyCompleted(DomainError):
+    """One completion a period."""
+
+    kind = Kind.CONFLICT
+    code = "already_completed"
+    title = Text("Already completed", "Défi déjà réussi")
+    detail = Text(
+        "You already completed this challenge for the current period, or it waits for approval.",
+        "Vous avez déjà réussi ce défi pour la période en cours, ou il attend une validation.",
+    )
+
+
+class ChallengeClosed(DomainError):
+    """Not published, archived, or outside its window."""
+
+    kind = Kind.CONFLICT
+    code = "challenge_closed"
+    title = Text("Challenge closed", "Défi fermé")
+    detail = Text(
+        "This challenge cannot be completed now; see starts_at and ends_at, or choose another one.",
+        "Ce défi ne peut pas être réalisé maintenant ; voyez starts_at et ends_at, ou choisissez-en un autre.",
+    )
+
+
+class WrongAnswer(DomainError):
+    """The answer is not among the accepted ones."""
+
+    kind = Kind.INVALID
+    code = "wrong_answer"
+    title = Text("Wrong answer", "Mauvaise réponse")
+    detail = Text(
+        "This is not the answer; read the challenge again and retry.",
+        "Ce n'est pas la bonne réponse ; relisez le défi puis réessayez.",
+    )
+
+
+class SlugTaken(DomainError):
+    """Two challenges cannot share a slug."""
+
+    kind = Kind.CONFLICT
+    code = "slug_taken"
+    title = Text("Slug already used", "Identifiant déjà utilisé")
+    detail = Text(
+        "Another challenge has this slug; choose another one.",
+        "Un autre défi porte cet identifiant ; choisissez-en un autre.",
+    )
+
+
+class NotPending(DomainError):
+    """Only a completion that waits can be approved or rejected."""
+
+    kind = Kind.CONFLICT
+    code = "not_pending"
+    title = Text("Not waiting for approval", "Pas en attente de validation")
+    detail = Text(
+        "This submission was already reviewed; its status says how.",
+        "Cette soumission a déjà été examinée ; son statut indique le résultat.",
+    )
+
+
+class NotRevocable(DomainError):
+    """Only a valid completion can be revoked."""
+
+    kind = Kind.CONFLICT
+    code = "not_revocable"
+    title = Text("Nothing to revoke", "Rien à révoquer")
+    detail = Text(
+        "Only a validated completion can be revoked; its status says what it is.",
+        "Seule une réussite validée peut être révoquée ; son statut indique ce qu'il en est.",
+    )
+
+
+class SelfReview(DomainError):
+    """Nobody approves their own submission."""
+
+    kind = Kind.FORBIDDEN
+    code = "self_review"
+    title = Text("Not your own submission", "Pas votre propre soumission")
+    detail = Text(
+        "Another member of staff must review this submission.",
+        "Un autre membre de l'équipe doit examiner cette soumission.",
+    )
