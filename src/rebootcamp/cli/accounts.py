@@ -56,7 +56,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        reasons = (f"{name}: {' '.join(messages)}" for name, messages in error.normalized_messages().items())
+        reasons = (f"{name}: {' '.join(messages)}" for name, messages in dict(error.messages_dict).items())
         raise click.ClickException("; ".join(reasons)) from error
     except InvalidField as error:
         raise click.ClickException(error.message.en) from error
