@@ -24,6 +24,11 @@ def iso(instant: datetime) -> str:
     return utc.isoformat(timespec=spec).replace("+00:00", "Z")
 
 
+def parse(text: str) -> datetime:
+    """Read back an ISO 8601 instant that carries its offset, in UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
 @lru_cache(maxsize=1024)
 def zone(name: str) -> ZoneInfo:
     """Return the IANA zone; raise `ZoneInfoNotFoundError` for an unknown name."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from rebootcamp.events.facts import Row
+from rebootcamp.storage.sql import Row
 
 GLOBAL: Final = "global"
 ALL_TIME: Final = "all"
@@ -50,3 +50,10 @@ def add_to_boards(session: Session, events: Iterable[Row]) -> None:
             "reached": [reached_at for _, reached_at in values],
         },
     )
+
+
+# What the events still on their way add to the global board, a row a learner.
+PENDING_SCORES: Final = """
+    SELECT e.user_id, sum(e.points) AS score, max(e.occurred_at) AS reached_at
+    FROM outbox o JOIN activity_events e ON e.event_id = o.event_id
+    WHERE e.points <> 0 GROUP BY e.user_id"""

@@ -9,8 +9,7 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-# A row of `activity_events`, by column name.
-Row = Mapping[Any, Any]
+from rebootcamp.storage.sql import Row
 
 _REGISTRY: dict[str, type[Fact]] = {}
 

@@ -11,12 +11,13 @@ from bson.errors import BSONError
 from pymongo.errors import PyMongoError
 
 from rebootcamp.core.failpoints import failpoint
-from rebootcamp.events.facts import RecordedEvent, Row, UnreadableEvent, recorded_from_row
+from rebootcamp.events.facts import RecordedEvent, UnreadableEvent, recorded_from_row
 from rebootcamp.events.projector import award_changes, fold_all, history_document
 from rebootcamp.models.mongo.badges import AwardDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.storage.documents import by_id
 from rebootcamp.storage.mongo import guarded
+from rebootcamp.storage.sql import Row
 
 Line = Sequence[Row]
 Replay = Callable[[int], Iterator[RecordedEvent]]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from typing import Final
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from rebootcamp.events.facts import RecordedEvent, Row, UnreadableEvent, recorded_from_row
+from rebootcamp.core import clock
+from rebootcamp.events.facts import RecordedEvent, UnreadableEvent, recorded_from_row
 from rebootcamp.models.sql.progress import ActivityEvent
+from rebootcamp.storage.sql import Row, fetch_all
 
 STREAM_ROWS: Final = 2000
 
@@ -28,10 +32,61 @@ def stream_events(session: Session, user_id: int | None = None) -> Iterator[Row]
     yield from result.mappings()
 
 
-def readable(rows: Iterable[Row]) -> Iterator[RecordedEvent]:
+def readable(rows: Iterable[Row], read: Callable[[Row], RecordedEvent] = recorded_from_row) -> Iterator[RecordedEvent]:
     """Decode rows, leaving out those that this version cannot read."""
     for row in rows:
         try:
-            yield recorded_from_row(row)
+            yield read(row)
         except UnreadableEvent:
             continue
+
+
+def recorded_from_json(value: Row) -> RecordedEvent:
+    """Rebuild a recorded event from `EVENT_JSON`; raise `UnreadableEvent`."""
+    return recorded_from_row(
+        {
+            **value,
+            "event_id": UUID(value["event_id"]),
+            "occurred_at": clock.parse(value["occurred_at"]),
+            "local_date": date.fromisoformat(value["local_date"]),
+        }
+    )
+
+
+_COLUMNS: Final = "e.event_id, e.user_id, e.seq, e.type, e.version, e.payload, e.occurred_at, e.local_date, e.timezone"
+_NEWEST: Final = """
+    AND (%(before)s::bigint IS NULL OR e.seq < %(before)s::bigint)
+    AND (%(event_type)s::text IS NULL OR e.type = %(event_type)s::text)
+    ORDER BY e.seq DESC LIMIT %(limit)s"""
+_JOURNAL: Final = f"SELECT {_COLUMNS} FROM activity_events e WHERE e.user_id = %(user_id)s {_NEWEST}"  # noqa: S608
+_PENDING: Final = f"""
+    SELECT {_COLUMNS} FROM outbox o JOIN activity_events e ON e.event_id = o.event_id
+    WHERE o.user_id = %(user_id)s {_NEWEST}"""  # noqa: S608
+_SCORING: Final = f"""
+    SELECT {_COLUMNS} FROM activity_events e WHERE e.user_id = %(user_id)s AND e.points <> 0 {_NEWEST}"""  # noqa: S608
+
+
+def fetch_journal(
+    user_id: int, *, before: int | None = None, event_type: str | None = None, limit: int | None = None
+) -> list[RecordedEvent]:
+    """Return a learner's events, newest first."""
+    return _newest(_JOURNAL, user_id, before, event_type, limit)
+
+
+def fetch_pending(
+    user_id: int, *, before: int | None = None, event_type: str | None = None, limit: int | None = None
+) -> list[RecordedEvent]:
+    """Return a learner's events that MongoDB may not show yet, newest first."""
+    return _newest(_PENDING, user_id, before, event_type, limit)
+
+
+def fetch_scoring(user_id: int, *, before: int | None = None, limit: int | None = None) -> list[RecordedEvent]:
+    """Return a learner's events that changed the score, newest first."""
+    return _newest(_SCORING, user_id, before, None, limit)
+
+
+def _newest(
+    statement: str, user_id: int, before: int | None, event_type: str | None, limit: int | None
+) -> list[RecordedEvent]:
+    parameters = {"user_id": user_id, "before": before, "event_type": event_type, "limit": limit}
+    return list(readable(fetch_all(statement, parameters)))

@@ -10,7 +10,7 @@ from itertools import groupby
 import sqlalchemy as sa
 
 from rebootcamp.events.boards import boards_of
-from rebootcamp.events.facts import RecordedEvent, Row
+from rebootcamp.events.facts import RecordedEvent
 from rebootcamp.events.projector import award_changes, fold_all, history_document
 from rebootcamp.events.store import readable, stream_events
 from rebootcamp.models.mongo.badges import AwardDocument
@@ -25,6 +25,7 @@ from rebootcamp.services.gamification.replay import replay
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, common_cut
 from rebootcamp.storage.documents import by_id
+from rebootcamp.storage.sql import Row
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,10 @@ NAMING = {
 }
 
 
+# One row of a read, by column name.
+Row = Mapping[Any, Any]
+
+
 class Base(DeclarativeBase):
     """Base of every entity; plain SQLAlchemy, so that types stay visible to mypy."""
 
@@ -80,7 +84,7 @@ def read_connection() -> Iterator[sa.Connection]:
         raise
 
 
-def fetch_all(statement: str, parameters: Mapping[str, object]) -> Sequence[sa.RowMapping]:
+def fetch_all(statement: str, parameters: Mapping[str, object]) -> Sequence[Row]:
     """Run one driver-level statement (`%(name)s` parameters) in autocommit and return its rows.
 
     The first statement after a server restart meets a dead pooled connection; a read may simply be asked again.
@@ -91,13 +95,13 @@ def fetch_all(statement: str, parameters: Mapping[str, object]) -> Sequence[sa.R
         return _fetch(statement, parameters)
 
 
-def fetch_one(statement: str, parameters: Mapping[str, object]) -> sa.RowMapping | None:
+def fetch_one(statement: str, parameters: Mapping[str, object]) -> Row | None:
     """Like `fetch_all`, for a statement that answers one row or none."""
     rows = fetch_all(statement, parameters)
     return rows[0] if rows else None
 
 
-def _fetch(statement: str, parameters: Mapping[str, object]) -> Sequence[sa.RowMapping]:
+def _fetch(statement: str, parameters: Mapping[str, object]) -> Sequence[Row]:
     with read_connection() as connection:
         return connection.exec_driver_sql(statement, parameters).mappings().all()
 
