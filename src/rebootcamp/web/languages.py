@@ -19,7 +19,9 @@ def current_language() -> str:
 
 @lru_cache(maxsize=256)
 def negotiate(header: str) -> str:
-    """Return the best of our languages for an Accept-Language header (RFC 9110, with weights)."""
-    accepted = parse_accept_header(header, LanguageAccept)
-    # Only what was asked for may win: `fr;q=0` excludes French even where nothing else fits.
-    return accepted.best_match(LANGUAGES, default=DEFAULT_LANGUAGE) or DEFAULT_LANGUAGE
+    """Return the best of our languages for an Accept-Language header: by weight, `fr-CA` counting as `fr`."""
+    for tag, weight in parse_accept_header(header, LanguageAccept):
+        primary = tag.partition("-")[0].lower()
+        if weight > 0 and primary in LANGUAGES:
+            return primary
+    return DEFAULT_LANGUAGE

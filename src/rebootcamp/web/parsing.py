@@ -106,7 +106,9 @@ def _objection(value: object, depth: int) -> Message | None:
     if isinstance(value, str):
         return NUL if "\0" in value else None
     # orjson reads an integer beyond 64 bits as a float, so a float of that size is one in disguise.
-    if isinstance(value, (int, float)):
+    if isinstance(value, float):
+        return None if abs(value) < INT64_MAX else TOO_BIG
+    if isinstance(value, int):
         return None if INT64_MIN <= value <= INT64_MAX else TOO_BIG
     if isinstance(value, (dict, list)) and depth > MAX_DEPTH:
         return TOO_DEEP
