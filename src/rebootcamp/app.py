@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from flask import Flask, Response
-from flask.json.provider import JSONProvider
+from flask import Flask
 from flask_cors import CORS
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -16,7 +16,7 @@ from rebootcamp import __version__
 from rebootcamp import cli as commands
 from rebootcamp.config import Settings
 from rebootcamp.controllers import BLUEPRINTS
-from rebootcamp.core import failpoints, json
+from rebootcamp.core import failpoints
 from rebootcamp.events import journal
 from rebootcamp.services.gamification import engine
 from rebootcamp.storage import mongo
@@ -24,7 +24,9 @@ from rebootcamp.storage.sql import db, engine_options
 from rebootcamp.web import authentication, logs, policies, problems, requests
 from rebootcamp.web.converters import IdConverter
 from rebootcamp.web.openapi import ProblemApi
+from rebootcamp.web.responses import OrjsonProvider
 
+View = TypeVar("View", bound=Callable[..., object])
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 REQUEST_HEADERS = (
     "Accept-Language",
@@ -39,26 +41,18 @@ REQUEST_HEADERS = (
 RESPONSE_HEADERS = ("ETag", "Idempotent-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
 
 
-class OrjsonProvider(JSONProvider):
-    """Flask's JSON on the one codec of the project."""
+class Application(Flask):
+    """Flask without asynchronous views: looking for them costs every decorator of every request."""
 
-    def dumps(self, obj: Any, **_: Any) -> str:
-        """Return compact JSON."""
-        return json.dumps_text(obj)
-
-    def loads(self, s: str | bytes, **_: Any) -> Any:
-        """Parse strict JSON."""
-        return json.loads(s)
-
-    def response(self, *args: Any, **kwargs: Any) -> Response:
-        """Return a JSON answer."""
-        return Response(json.dumps(self._prepare_response_obj(args, kwargs)), content_type="application/json")
+    def ensure_sync(self, func: View) -> View:
+        """Return the function: it is synchronous."""
+        return func
 
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the WSGI application; nothing is connected to before the first request."""
     settings = settings or Settings.from_env()
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     app.config.update(
         REBOOTCAMP=settings,
         SECRET_KEY=settings.secret_key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from flask import request
 from werkzeug.datastructures import LanguageAccept
@@ -10,10 +11,18 @@ from werkzeug.http import parse_accept_header
 
 from rebootcamp.core.languages import DEFAULT_LANGUAGE, LANGUAGES
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 
 def current_language() -> str:
     """Return the language of the answer to the running request."""
-    header = request.environ.get("HTTP_ACCEPT_LANGUAGE")
+    return language_of(request.environ)
+
+
+def language_of(environ: WSGIEnvironment) -> str:
+    """Return the language of the answer to a request."""
+    header = environ.get("HTTP_ACCEPT_LANGUAGE")
     return negotiate(header[:256]) if header else DEFAULT_LANGUAGE
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from typing import Any, Final
 
 import structlog
-from flask import g, has_request_context
+from flask import has_request_context, request
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from rebootcamp.core.json import dumps_text
+
+# Where the environ of a request keeps its context.
+CONTEXT: Final = "rebootcamp.request"
 
 
 class _Stderr:
@@ -83,7 +86,7 @@ def _route_standard_library(formatter: logging.Formatter) -> None:
 
 
 def _add_request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    if has_request_context() and (current := g.get("request_context")):
+    if has_request_context() and (current := request.environ.get(CONTEXT)):
         event["request_id"] = current.request_id
         if current.trace_id:
             event["trace_id"] = current.trace_id

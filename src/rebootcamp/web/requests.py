@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, request
 
 from rebootcamp.core.errors import InvalidField
 from rebootcamp.core.languages import Text
 from rebootcamp.web import logs, metrics
-from rebootcamp.web.languages import current_language
+from rebootcamp.web.languages import language_of
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+CONTEXT: Final = logs.CONTEXT
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 # Orchestrators and Prometheus ask every few seconds; a line for each answer would bury the rest.
 _UNLOGGED: Final = frozenset({"/livez", "/readyz", "/metrics"})
 
-SECURITY_HEADERS: Final = (
+CONSTANT_HEADERS: Final = (
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
     ("Referrer-Policy", "no-referrer"),
+    ("Vary", "Accept-Language"),
 )
-API_CONTENT_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-STRICT_TRANSPORT: Final = "max-age=31536000; includeSubDomains"
+CONTENT_POLICY: Final = "Content-Security-Policy"
+API_CONTENT_POLICY: Final = (CONTENT_POLICY, "default-src 'none'; frame-ancestors 'none'")
+STRICT_TRANSPORT: Final = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+NO_STORE: Final = ("Cache-Control", "no-store")
 NO_STORE_PREFIX: Final = "/api/auth/"
+
+Headers = list[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -37,14 +47,15 @@ class RequestContext:
     request_id: str
     trace_id: str | None = None
     user_id: int | None = None
+    rule: str | None = None
     started: float = field(default_factory=perf_counter)
 
 
 def context() -> RequestContext:
     """Return the running request's context."""
-    found: RequestContext | None = g.get("request_context")
+    found: RequestContext | None = request.environ.get(CONTEXT)
     if found is None:
-        found = g.request_context = _read(request)
+        found = request.environ[CONTEXT] = _read(request.environ)
     return found
 
 
@@ -65,59 +76,66 @@ def trace_id_of(traceparent: str | None) -> str | None:
 
 
 def register(app: Flask) -> None:
-    """Install the hooks around every request."""
+    """Put the edge around the application."""
     app.before_request(_begin)
-    app.after_request(_finish)
+    app.wsgi_app = _Edge(app.wsgi_app)  # type: ignore[method-assign]
 
 
-def _read(incoming: Request) -> RequestContext:
-    headers = incoming.environ
-    given = headers.get("HTTP_X_REQUEST_ID")
+class _Edge:
+    """WSGI around Flask: at this level a header costs a list entry, through `Response.headers` ten times that."""
+
+    def __init__(self, inner: WSGIApplication) -> None:
+        self.inner = inner
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        current = environ[CONTEXT] = _read(environ)
+
+        def start(status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
+            _decorate(environ, current, headers)
+            _record(environ["REQUEST_METHOD"], current, int(status[:3]))
+            return start_response(status, headers, exc_info)
+
+        return self.inner(environ, start)
+
+
+def _read(environ: WSGIEnvironment) -> RequestContext:
+    given = environ.get("HTTP_X_REQUEST_ID")
     request_id = given if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
-    traceparent = headers.get("HTTP_TRACEPARENT")
+    traceparent = environ.get("HTTP_TRACEPARENT")
     return RequestContext(request_id, trace_id_of(traceparent) if traceparent else None)
 
 
 def _begin() -> None:
-    g.request_context = _read(request)
+    rule = request.url_rule
+    if rule is not None:
+        context().rule = rule.rule
     if "\0" in request.environ["PATH_INFO"]:
         message = Text("Must not contain the NUL character.", "Ne doit pas contenir le caractère NUL.")
         raise InvalidField("", message, "control_character")
 
 
-def _finish(response: Response) -> Response:
-    current = context()
-    _decorate(response, current.request_id)
-    rule = request.url_rule.rule if request.url_rule else None
+def _decorate(environ: WSGIEnvironment, current: RequestContext, headers: Headers) -> None:
+    if environ["PATH_INFO"].startswith(NO_STORE_PREFIX):
+        headers[:] = [header for header in headers if header[0] != NO_STORE[0]]
+        headers.append(NO_STORE)
+    if environ["wsgi.url_scheme"] == "https":
+        headers.append(STRICT_TRANSPORT)
+    if not any(name == CONTENT_POLICY for name, _ in headers):
+        headers.append(API_CONTENT_POLICY)
+    headers.extend(CONSTANT_HEADERS)
+    headers.append(("X-Request-Id", current.request_id))
+    headers.append(("Content-Language", language_of(environ)))
+
+
+def _record(method: str, current: RequestContext, status: int) -> None:
     seconds = perf_counter() - current.started
-    metrics.observe(rule, request.method, response.status_code, seconds)
-    if logs.is_access_logged() and rule not in _UNLOGGED:
+    metrics.observe(current.rule, method, status, seconds)
+    if logs.is_access_logged() and current.rule not in _UNLOGGED:
         logs.access.info(
             "request",
-            method=request.method,
-            rule=rule,
-            status=response.status_code,
+            method=method,
+            rule=current.rule,
+            status=status,
             ms=round(seconds * 1000, 2),
             user_id=current.user_id,
         )
-    return response
-
-
-def _decorate(response: Response, request_id: str) -> None:
-    headers = response.headers
-    for name, value in SECURITY_HEADERS:
-        headers[name] = value
-    headers["X-Request-Id"] = request_id
-    if "Content-Security-Policy" not in headers:
-        headers["Content-Security-Policy"] = API_CONTENT_POLICY
-    if "Vary" in headers:
-        response.vary.add("Accept-Language")
-    else:
-        headers["Vary"] = "Accept-Language"
-    if "Content-Language" not in headers:
-        headers["Content-Language"] = current_language()
-    environ = request.environ
-    if environ["PATH_INFO"].startswith(NO_STORE_PREFIX):
-        headers["Cache-Control"] = "no-store"
-    if environ["wsgi.url_scheme"] == "https":
-        headers["Strict-Transport-Security"] = STRICT_TRANSPORT

@@ -10,7 +10,6 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from marshmallow import fields, validate
 
-from rebootcamp.app import OrjsonProvider
 from rebootcamp.core.errors import Busy, DomainError, Forbidden, InvalidField, Kind, NotFound, StaleEdit
 from rebootcamp.core.errors import Unauthenticated as NoToken
 from rebootcamp.core.languages import Text as Bilingual
@@ -31,7 +30,7 @@ from rebootcamp.web.etags import etag_of, not_modified, require_match
 from rebootcamp.web.openapi import ProblemApi
 from rebootcamp.web.parsing import Blueprint
 from rebootcamp.web.policies import public
-from rebootcamp.web.responses import json_response
+from rebootcamp.web.responses import OrjsonProvider, json_response
 
 
 class Part(RequestSchema):
