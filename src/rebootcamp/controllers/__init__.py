@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from rebootcamp.controllers import operations
+from rebootcamp.controllers import accounts, badges, challenges, leaderboards, operations, progress
 from rebootcamp.web.parsing import Blueprint
 
-BLUEPRINTS: tuple[Blueprint, ...] = (operations.blueprint,)
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    accounts.blueprint,
+    challenges.blueprint,
+    progress.blueprint,
+    badges.blueprint,
+    leaderboards.blueprint,
+    operations.blueprint,
+)

@@ -59,7 +59,8 @@ class Role(String):
 
 def is_readable(text: str) -> None:
     """Refuse a name that shows nothing, or that reorders what stands beside it."""
-    if _BIDI_CONTROLS.search(text) or not any(sign.isprintable() and not sign.isspace() for sign in text):
+    is_blank = text and not any(sign.isprintable() and not sign.isspace() for sign in text)
+    if is_blank or _BIDI_CONTROLS.search(text):
         raise refuse("This text cannot be shown.", "Ce texte ne peut pas être affiché.", "unreadable")
 
 

@@ -31,7 +31,8 @@ _CATALOGUE: Final = """
         s.counters, s.held_badges ? d.code AS is_held
     FROM badge_definitions d LEFT JOIN learner_states s ON s.user_id = %(user_id)s
     WHERE (%(code)s::text IS NULL AND d.is_active OR d.code = %(code)s::text)
-        AND (%(after)s::text IS NULL OR d.code > %(after)s::text) AND (%(tier)s::text IS NULL OR d.tier = %(tier)s::text)
+        AND (%(after)s::text IS NULL OR d.code > %(after)s::text)
+        AND (%(tier)s::text IS NULL OR d.tier = %(tier)s::text)
     ORDER BY d.code LIMIT %(limit)s"""
 
 
@@ -123,7 +124,7 @@ def get_badge(actor: Actor, code: str) -> BadgeView:
 
 
 def create_badge(actor: Actor, fields: Mapping[str, Any]) -> BadgeDefinition:
-    """Add a badge; learners who already meet its rule get it at their next event. Raises `CodeTaken`, `InvalidField`."""
+    """Add a badge; who already meets its rule gets it at the next event. Raises `CodeTaken`, `InvalidField`."""
     actor.require("badge:write")
     compile_rule(fields["criteria"])
     now = clock.now()

@@ -42,6 +42,8 @@ db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": Fal
 CONNECTION_CLASSES = ("08", "53", "57")  # connection exception, insufficient resources, operator intervention
 QUERY_CANCELED = "57014"
 
+OPEN = "transaction_open"  # key in `Session.info`, set by `transaction()`
+
 SESSION_LIMITS = {
     "statement_timeout": "5s",
     "lock_timeout": "2s",
@@ -85,13 +87,16 @@ def read_connection() -> Iterator[sa.Connection]:
 
 
 def fetch_all(statement: str, parameters: Mapping[str, object]) -> Sequence[Row]:
-    """Run one driver-level statement (`%(name)s` parameters) in autocommit and return its rows.
+    """Run one driver-level statement (`%(name)s` parameters) and return its rows; in autocommit unless a
+    transaction is open.
 
     The first statement after a server restart meets a dead pooled connection; a read may simply be asked again.
     """
     try:
         return _fetch(statement, parameters)
     except DatabaseUnavailable:
+        if in_transaction():
+            raise
         return _fetch(statement, parameters)
 
 
@@ -102,8 +107,18 @@ def fetch_one(statement: str, parameters: Mapping[str, object]) -> Row | None:
 
 
 def _fetch(statement: str, parameters: Mapping[str, object]) -> Sequence[Row]:
+    if in_transaction():
+        # Inside a unit of work a read must see what that work has written.
+        session = db.session()
+        session.flush()
+        return session.connection().exec_driver_sql(statement, parameters).mappings().all()
     with read_connection() as connection:
         return connection.exec_driver_sql(statement, parameters).mappings().all()
+
+
+def in_transaction() -> bool:
+    """Tell whether `transaction()` is open here."""
+    return bool(db.session.registry.has() and db.session().info.get(OPEN))
 
 
 def is_connection_failure(error: Exception) -> bool:

@@ -11,9 +11,8 @@ from sqlalchemy.orm import Session
 
 from rebootcamp.core.errors import Busy, DatabaseUnavailable, DomainError, OutcomeUnknown
 from rebootcamp.core.failpoints import failpoint
-from rebootcamp.storage.sql import QUERY_CANCELED, db, is_connection_failure
+from rebootcamp.storage.sql import OPEN, QUERY_CANCELED, db, is_connection_failure
 
-OPEN = "transaction_open"
 LOCK_NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"
 
 

@@ -17,6 +17,11 @@ def etag_of(*parts: object) -> str:
     return '"' + _ILLEGAL.sub("_", "-".join(map(str, parts))) + '"'
 
 
+def is_conditional() -> bool:
+    """Tell whether the caller asks only for what has changed."""
+    return "HTTP_IF_NONE_MATCH" in request.environ
+
+
 def not_modified(etag: str) -> Response | None:
     """Return the 304 answer when the caller already holds this representation, else None."""
     header = request.environ.get("HTTP_IF_NONE_MATCH")

@@ -1,17 +1,19 @@
 """Progress: what both stores together tell about a learner."""
 
-from rebootcamp.services.progress.history import HistoryPage, get_last_seq, list_awards, list_history
+from rebootcamp.services.progress.history import HistoryPage, get_award, get_last_seq, list_awards, list_history
 from rebootcamp.services.progress.score import ScoreItem, list_score
-from rebootcamp.services.progress.summary import Progress, get_progress, get_progress_version
+from rebootcamp.services.progress.summary import Progress, get_progress, get_progress_version, local_date_of
 
 __all__ = [
     "HistoryPage",
     "Progress",
     "ScoreItem",
+    "get_award",
     "get_last_seq",
     "get_progress",
     "get_progress_version",
     "list_awards",
     "list_history",
     "list_score",
+    "local_date_of",
 ]

@@ -79,6 +79,14 @@ def list_awards(actor: Actor, user_id: int, page: PageRequest, *, state: str) ->
     return HistoryPage(paginate(chosen, page.limit, AWARD_ORDER, lambda award: (award["seq"],)), is_degraded)
 
 
+def get_award(user_id: int, code: str) -> Doc:
+    """Return one award as PostgreSQL decided it, for the answer to an edit; raise `NotFound`."""
+    for row in fetch_all(_GRANTS, {"user_id": user_id}):
+        if row["badge"] == code:
+            return _award_of(row)
+    raise NotFound("award")
+
+
 def _stored_or_journal(user_id: int, wanted: dict[str, Any]) -> tuple[Iterable[Doc], bool]:
     try:
         with guarded():

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from rebootcamp.core import clock
+from rebootcamp.core.challenges import CATEGORIES
 from rebootcamp.events.facts import UnreadableEvent
 from rebootcamp.events.projector import fold_all, recent_entry
 from rebootcamp.events.store import EVENT_JSON, readable, recorded_from_json
 from rebootcamp.models.mongo.progress import ProgressDocument
+from rebootcamp.services.gamification.levels import Level, level_of
+from rebootcamp.services.gamification.progression import CATEGORY_POINTS, CHALLENGES, CO2E
+from rebootcamp.services.gamification.rules import counter_key
+from rebootcamp.services.gamification.streaks import Streak
 from rebootcamp.storage.mongo import MongoUnavailable, guarded
 from rebootcamp.storage.sql import Row, fetch_one
 
 # More pending events than this are not folded: PostgreSQL then tells the whole story at a fixed price.
 MAX_GAP: Final = 100
+
+_CATEGORY_KEYS: Final = [
+    (name, counter_key(CHALLENGES, "category", name), counter_key(CATEGORY_POINTS, "category", name))
+    for name in CATEGORIES
+]
 
 _OPEN: Final = """ch.is_published AND ch.archived_at IS NULL
     AND (ch.starts_at IS NULL OR ch.starts_at <= %(now)s) AND (ch.ends_at IS NULL OR ch.ends_at > %(now)s)"""
@@ -65,6 +76,46 @@ class Progress:
     summary: ProgressDocument
     projected_seq: int
     is_degraded: bool
+
+    @property
+    def streak(self) -> Streak:
+        """Return the daily streak as stored; `as_of` tells whether it still runs."""
+        return Streak(self.row["daily_streak"], self.row["longest_daily_streak"], self.row["last_active_on"])
+
+    @property
+    def local_date(self) -> date:
+        """Return today by the learner's calendar."""
+        return local_date_of(self.row)
+
+    @property
+    def level(self) -> Level:
+        """Return the level that the XP total reaches."""
+        return level_of(self.row["xp_total"])
+
+    @property
+    def completed(self) -> int:
+        """Return how many different challenges the learner ever completed validly."""
+        return int(self.row["counters"].get(CHALLENGES, 0))
+
+    @property
+    def co2e_grams(self) -> int:
+        """Return the grams of CO2e that all valid completions save."""
+        return int(self.row["counters"].get(CO2E, 0))
+
+    @property
+    def by_category(self) -> list[tuple[str, int, int]]:
+        """Return `(category, different challenges completed, points)` for each category with a completion."""
+        counters = self.row["counters"]
+        rows = (
+            (category, counters.get(completed, 0), counters.get(points, 0))
+            for category, completed, points in _CATEGORY_KEYS
+        )
+        return [row for row in rows if row[1]]
+
+
+def local_date_of(row: Row) -> date:
+    """Return today by the calendar of the learner in a progress row."""
+    return clock.local_date(clock.now(), row["timezone"] or "UTC")
 
 
 def get_progress_version(caller_id: int, user_id: int) -> Row | None:

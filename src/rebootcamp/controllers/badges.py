@@ -1,0 +1,120 @@
+"""Badges over HTTP: the catalogue, its edits, and awards by hand."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from flask import Response, request
+
+from rebootcamp.core import json
+from rebootcamp.schemas import badges as schemas
+from rebootcamp.schemas.progress import AwardOut, render_award
+from rebootcamp.services import badges, progress
+from rebootcamp.services.gamification.rules import in_words
+from rebootcamp.web.authentication import current_actor
+from rebootcamp.web.etags import etag_of, not_modified, require_match
+from rebootcamp.web.idempotency import idempotent
+from rebootcamp.web.languages import current_language
+from rebootcamp.web.paging import page_body
+from rebootcamp.web.parsing import Blueprint
+from rebootcamp.web.policies import requires
+from rebootcamp.web.responses import json_response
+
+blueprint = Blueprint("badges", __name__, url_prefix="/api", description="Badges, their rules and awards by hand")
+
+
+@blueprint.route("/badges")
+@requires("badge:read")
+@blueprint.arguments(schemas.BadgeArguments, location="query")
+@blueprint.response(200, schemas.BadgePage)
+def list_badges(query: dict[str, Any]) -> Response:
+    """List the active badges with the caller's advance towards each."""
+    page = badges.list_badges(current_actor(), query["page"], tier=query["tier"])
+    body = page_body(page, _rendered)
+    etag = etag_of("badges", hashlib.sha256(json.dumps(body)).hexdigest()[:32])
+    return not_modified(etag) or json_response(body, etag=etag)
+
+
+@blueprint.route("/badges", methods=["POST"])
+@requires("badge:write")
+@blueprint.arguments(schemas.BadgeCreate)
+@idempotent
+@blueprint.response(201, schemas.BadgeOut)
+@blueprint.alt_response(409, "Conflict")
+def create_badge(body: dict[str, Any]) -> Response:
+    """Add a badge; who already meets its rule gets it at the next event."""
+    badge = badges.create_badge(current_actor(), body)
+    return _badge(badge.code, 201)
+
+
+@blueprint.route("/badges/<string:code>")
+@requires("badge:read")
+@blueprint.response(200, schemas.BadgeOut)
+@blueprint.alt_response(404, "NotFound")
+def get_badge(code: str) -> Response:
+    """Read one badge."""
+    return _badge(code, 200)
+
+
+@blueprint.route("/badges/<string:code>", methods=["PATCH"])
+@requires("badge:write")
+@blueprint.arguments(schemas.BadgePatch)
+@idempotent
+@blueprint.response(200, schemas.BadgeOut)
+@blueprint.alt_response(404, "NotFound")
+@blueprint.alt_response(412, "StaleEdit")
+def edit_badge(body: dict[str, Any], code: str) -> Response:
+    """Change a badge; who holds it keeps it as it was."""
+    badges.update_badge(current_actor(), code, body, _expected_version(code))
+    return _badge(code, 200)
+
+
+@blueprint.route("/users/<id:user_id>/badges", methods=["POST"])
+@requires("badge:write")
+@blueprint.arguments(schemas.ManualAward)
+@idempotent
+@blueprint.response(201, AwardOut)
+@blueprint.alt_response(404, "NotFound")
+@blueprint.alt_response(409, "Conflict")
+def award_badge(body: dict[str, str], user_id: int) -> Response:
+    """Give a badge by hand, with the reason as evidence."""
+    badges.award_badge(current_actor(), user_id, body["code"], reason=body["reason"])
+    return _award(user_id, body["code"], 201)
+
+
+@blueprint.route("/users/<id:user_id>/badges/<string:code>/revoke", methods=["POST"])
+@requires("badge:write")
+@blueprint.arguments(schemas.AwardRevocation)
+@idempotent
+@blueprint.response(200, AwardOut)
+@blueprint.alt_response(404, "NotFound")
+@blueprint.alt_response(409, "Conflict")
+def revoke_badge(body: dict[str, str], user_id: int, code: str) -> Response:
+    """Take a badge back, with the points it gave."""
+    badges.revoke_badge(current_actor(), user_id, code, reason=body["reason"])
+    return _award(user_id, code, 200)
+
+
+def _badge(code: str, status: int) -> Response:
+    view = badges.get_badge(current_actor(), code)
+    return json_response(_rendered(view), status, etag=etag_of("badge", code, view.row["version"]))
+
+
+def _rendered(view: badges.BadgeView) -> dict[str, Any]:
+    language = current_language()
+    return schemas.render_badge(view, in_words(view.row["criteria"], language), language)
+
+
+def _award(user_id: int, code: str, status: int) -> Response:
+    award = progress.get_award(user_id, code)
+    return json_response(render_award(award, badges.current_badge_names(), current_language()), status)
+
+
+def _expected_version(code: str) -> int | None:
+    """Return the version that If-Match names; the service compares it again under the lock."""
+    if "If-Match" not in request.headers:
+        return None
+    row = badges.get_badge(current_actor(), code).row
+    require_match(etag_of("badge", code, row["version"]))
+    return int(row["version"])

@@ -1,0 +1,50 @@
+"""Events said as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rebootcamp.core.languages import Text, pick
+
+# {badge code: {language: name}}
+Names = Mapping[str, Mapping[str, str]]
+
+SENTENCES: Final[Mapping[str, Text]] = {
+    "account.registered": Text("Joined RebootCamp", "Inscription à RebootCamp"),
+    "challenge.completed": Text("Completed “{title}” (+{points} points)", "Défi « {title} » réussi (+{points} points)"),
+    "challenge.submitted": Text("Submitted “{title}” for approval", "Défi « {title} » soumis à validation"),
+    "challenge.rejected": Text("“{title}” was not approved: {reason}", "Défi « {title} » non validé : {reason}"),
+    "challenge.revoked": Text(
+        "“{title}” was taken back (-{points} points): {reason}", "Défi « {title} » annulé (-{points} points) : {reason}"
+    ),
+    "badge.awarded": Text("Earned the badge “{name}” (+{points} points)", "Badge « {name} » obtenu (+{points} points)"),
+    "badge.revoked": Text(
+        "Lost the badge “{name}” (-{points} points): {reason}", "Badge « {name} » retiré (-{points} points) : {reason}"
+    ),
+}
+
+REASONS: Final[Mapping[str, Text]] = {
+    "criteria_no_longer_met": Text("its criteria are no longer met", "ses critères ne sont plus remplis"),
+}
+
+
+def badge_name(code: str, names: Names, language: str) -> str:
+    """Return the badge's name, or its code where no text is known."""
+    return pick(names.get(code) or {language: code}, language)
+
+
+def summarise(event_type: str, data: Mapping[str, Any], names: Names, language: str) -> str:
+    """Return one sentence about an event; of a type that has none, the type itself."""
+    sentence = SENTENCES.get(event_type)
+    if sentence is None:
+        return event_type
+    values = {"points": data.get("points", 0)}
+    if "titles" in data:
+        values["title"] = pick(data["titles"], language)
+    if "badge" in data:
+        values["name"] = badge_name(data["badge"], names, language)
+    if "reason" in data:
+        known = REASONS.get(data["reason"])
+        values["reason"] = known.resolve(language) if known else data["reason"]
+    return sentence.resolve(language, **values)

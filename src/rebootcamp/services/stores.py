@@ -1,0 +1,100 @@
+"""The two stores as a pair: which MongoDB database belongs to which PostgreSQL database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from rebootcamp.core.errors import DomainError, Kind
+from rebootcamp.core.languages import Text
+from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.operations import AppMeta
+from rebootcamp.storage.mongo import collection, guarded
+from rebootcamp.storage.transactions import transaction
+
+
+class ForeignMongoDatabase(DomainError):
+    """The MongoDB database shows the data of another PostgreSQL database."""
+
+    kind = Kind.CONFLICT
+    code = "foreign_mongo_database"
+    title = Text("Not a pair", "Bases non appariées")
+    detail = Text(
+        "MongoDB database {name} belongs to another store ({owner}): set MONGODB_DATABASE to an empty database, "
+        "or DATABASE_URL to the PostgreSQL database it belongs to.",
+        "La base MongoDB {name} appartient à un autre ensemble ({owner}) : indiquez une base vide dans "
+        "MONGODB_DATABASE, ou dans DATABASE_URL la base PostgreSQL correspondante.",
+    )
+
+
+class OtherMongoDatabase(DomainError):
+    """The settings name another MongoDB database than the one this store is shown in."""
+
+    kind = Kind.CONFLICT
+    code = "other_mongo_database"
+    title = Text("Not a pair", "Bases non appariées")
+    detail = Text(
+        "This store is shown in MongoDB database {expected}, not in {name}: set MONGODB_DATABASE={expected}.",
+        "Ces données sont projetées dans la base MongoDB {expected}, non dans {name} : "
+        "indiquez MONGODB_DATABASE={expected}.",
+    )
+
+
+FIRST_VERSIONS: Final = {"epoch": 1, "token_epoch": 1, "rules_version": 1, "catalogue_version": 1}
+CURRENT: Final = sa.select(AppMeta).execution_options(populate_existing=True)
+
+
+@dataclass(frozen=True)
+class Store:
+    """The identity that both stores carry."""
+
+    store_id: UUID
+    epoch: int
+
+
+def initialise_store(mongo_database: str) -> Store:
+    """Make the pair known to both stores, once; raise `ForeignMongoDatabase`, `OtherMongoDatabase`."""
+    owner = _owner()
+    with transaction() as session:
+        meta = session.scalar(CURRENT)
+        if meta is None:
+            # Nothing is written for a refused pair: it must stay possible to choose another database.
+            _require_owner(owner, None, mongo_database)
+            new = insert(AppMeta).values(id=1, store_id=uuid4(), mongo_database=mongo_database, **FIRST_VERSIONS)
+            session.execute(new.on_conflict_do_nothing())
+            meta = session.scalars(CURRENT).one()
+        if meta.mongo_database != mongo_database:
+            raise OtherMongoDatabase(name=mongo_database, expected=meta.mongo_database)
+        store = Store(meta.store_id, meta.epoch)
+    if owner is None:
+        owner = _claim(store)
+    _require_owner(owner, str(store.store_id), mongo_database)
+    return store
+
+
+def has_users() -> bool:
+    """Tell whether anybody has an account."""
+    with transaction() as session:
+        return session.scalar(sa.select(sa.exists(sa.select(User.id)))) is True
+
+
+def _owner() -> str | None:
+    with guarded():
+        mark = collection("meta").find_one({"_id": "store"})
+    return str(mark["store_id"]) if mark else None
+
+
+def _claim(store: Store) -> str | None:
+    first = {"store_id": str(store.store_id), "epoch": store.epoch}
+    with guarded():
+        collection("meta").update_one({"_id": "store"}, {"$setOnInsert": first}, upsert=True)
+    return _owner()
+
+
+def _require_owner(owner: str | None, expected: str | None, mongo_database: str) -> None:
+    if owner is not None and owner != expected:
+        raise ForeignMongoDatabase(name=mongo_database, owner=owner)
