@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+# Named, not imported: `rebootcamp.cli.dev` starts servers from this package without loading the application.
+COMMANDS: Final = {
+    "rebootcamp.cli.accounts": ("admin",),
+    "rebootcamp.cli.stores": ("prepare", "mongo_init", "relay", "check", "rebuild", "outbox"),
+    "rebootcamp.cli.demo": ("demo",),
+}
 
 
 def register(app: Flask) -> None:
     """Add the commands to the application."""
+    for module, names in COMMANDS.items():
+        for name in names:
+            app.cli.add_command(getattr(import_module(module), name))
