@@ -55,7 +55,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Application(__name__, static_folder=None)
     app.config.update(
         REBOOTCAMP=settings,
-        SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=settings.max_body_bytes,
         PROPAGATE_EXCEPTIONS=False,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
