@@ -118,6 +118,9 @@ class ProblemApi(Api):  # type: ignore[misc]
             self.spec.components.response(name, _problem_of(f"{status}: {name}"), lazy=True)
         self.spec.components.response(DEFAULT_PROBLEM, _problem_of("Any other refusal or failure"), lazy=True)
 
+    def _register_pagination_header(self) -> None:
+        """Leave out flask-smorest's paging: pages are in the body."""
+
     def _register_error_handlers(self) -> None:
         """Leave errors to `web.problems`."""
 

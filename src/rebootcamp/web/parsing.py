@@ -11,6 +11,7 @@ from flask import Request, request
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
 from webargs.multidictproxy import MultiDictProxy
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from rebootcamp.core import json
 from rebootcamp.schemas.base import INT64_MAX, INT64_MIN, EmptyBody, Message, QuerySchema
@@ -64,6 +65,9 @@ class Parser(FlaskParser):
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         """Return the decoded body; an absent one is `{}` where the schema requires nothing."""
         raw = req.get_data(cache=True)
+        # werkzeug cuts a chunked body at the limit instead of refusing it.
+        if req.content_length is None and len(raw) == req.max_content_length:
+            raise RequestEntityTooLarge
         if not raw and not any(field.required for field in schema.load_fields.values()):
             return {}
         if req.mimetype != "application/json" or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -73,6 +75,13 @@ def test_json_in_utf_8_is_read_and_trimmed(client: FlaskClient, content_type: st
 
 def test_a_body_over_the_limit_is_413(client: FlaskClient) -> None:
     answer = client.post("/api/things", data=b'{"name":"' + b"a" * 200_000 + b'"}', content_type=JSON)
+    assert (answer.status_code, answer.json["code"]) == (413, "body_too_large")
+
+
+def test_a_chunked_body_over_the_limit_is_413(client: FlaskClient) -> None:
+    stream = BytesIO(b'{"name":"a"}' + b" " * 200_000)
+    environ = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    answer = client.post("/api/things", input_stream=stream, content_type=JSON, environ_overrides=environ)
     assert (answer.status_code, answer.json["code"]) == (413, "body_too_large")
 
 
