@@ -1,0 +1,224 @@
+"""Completing, reviewing and revoking challenges."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+import time_machine
+from flask import Flask
+from rebootcamp.core.actors import Actor
+from rebootcamp.core.errors import DomainError, InvalidField, NotFound
+from rebootcamp.events.challenges import ChallengeCompleted, ChallengeSubmitted
+from rebootcamp.models.sql.badges import BadgeGrant
+from rebootcamp.models.sql.challenges import ChallengeCompletion
+from rebootcamp.models.sql.progress import LearnerState, XpEntry
+from rebootcamp.services import challenges
+from rebootcamp.services.challenges.errors import (
+    AlreadyCompleted,
+    ChallengeClosed,
+    NotPending,
+    NotRevocable,
+    SelfReview,
+    WrongAnswer,
+)
+from rebootcamp.services.gamification.rewards import rewards_of
+from rebootcamp.services.integrity import check_stores
+from rebootcamp.storage.sql import db
+from tests.factories import admin, complete, drain, make_actor, make_badge, make_challenge
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+
+def state_of(actor: Actor) -> LearnerState:
+    db.session.remove()
+    return db.session.get_one(LearnerState, actor.user_id)
+
+
+def test_completion_and_reward_arrive_together() -> None:
+    make_badge("first_step")
+    ada, challenge = make_actor(), make_challenge(points=20)
+    rewards = rewards_of(complete(ada, challenge).recorded)
+    assert (rewards.points, [badge.badge for badge in rewards.badges]) == (20, ["first_step"])
+    state = state_of(ada)
+    assert (state.challenge_points, state.badge_points, state.xp_total) == (20, 10, 30)
+    assert db.session.scalar(sa.select(sa.func.sum(XpEntry.points))) == 30
+
+
+def test_second_completion_in_the_period_is_refused_and_leaves_no_trace() -> None:
+    ada, challenge = make_actor(), make_challenge()
+    complete(ada, challenge)
+    before = state_of(ada).last_seq
+    with pytest.raises(AlreadyCompleted):
+        complete(ada, challenge)
+    assert state_of(ada).last_seq == before
+
+
+def test_daily_challenge_opens_again_at_the_learners_midnight_not_at_utc() -> None:
+    challenge = make_challenge(cadence="daily")
+    tokyo = make_actor(timezone="Asia/Tokyo")
+    with time_machine.travel(datetime(2026, 5, 1, 14, 30, tzinfo=UTC), tick=False):
+        first = complete(tokyo, challenge)
+    with time_machine.travel(datetime(2026, 5, 1, 15, 30, tzinfo=UTC), tick=False):
+        second = complete(tokyo, challenge)
+    assert (first.completion.period, second.completion.period) == ("2026-05-01", "2026-05-02")
+    assert state_of(tokyo).daily_streak == 2
+
+
+@pytest.mark.parametrize(
+    ("cadence", "same", "other"),
+    [
+        ("weekly", "2026-05-03", "2026-05-04"),
+        ("monthly", "2026-05-31", "2026-06-01"),
+        ("seasonal", "2026-05-31", "2026-06-01"),
+    ],
+)
+def test_one_completion_per_period(cadence: str, same: str, other: str) -> None:
+    challenge, ada = make_challenge(cadence=cadence), make_actor(timezone="UTC")
+    with time_machine.travel("2026-05-01T12:00:00Z", tick=False):
+        complete(ada, challenge)
+    with time_machine.travel(f"{same}T12:00:00Z", tick=False), pytest.raises(AlreadyCompleted):
+        complete(ada, challenge)
+    with time_machine.travel(f"{other}T12:00:00Z", tick=False):
+        complete(ada, challenge)
+
+
+def test_answer_is_compared_kindly_and_a_wrong_one_is_refused() -> None:
+    ada, challenge = make_actor(), make_challenge(validation="answer", answers=["Énergie solaire"])
+    with pytest.raises(WrongAnswer):
+        complete(ada, challenge, "coal")
+    with pytest.raises(InvalidField):
+        complete(ada, challenge)
+    assert complete(ada, challenge, "  energie SOLAIRE. ").completion.status == "validated"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"is_published": False},
+        {"starts_at": datetime(2099, 1, 1, tzinfo=UTC)},
+        {"ends_at": datetime(2020, 1, 1, tzinfo=UTC)},
+    ],
+)
+def test_closed_challenge_cannot_be_completed(fields: dict[str, object]) -> None:
+    with pytest.raises(ChallengeClosed):
+        complete(make_actor(), make_challenge(**fields))
+
+
+def test_archived_challenge_is_closed_and_hidden_but_keeps_its_history() -> None:
+    ada, challenge = make_actor(), make_challenge()
+    complete(ada, challenge)
+    challenges.archive_challenge(admin(), challenge.id, None)
+    with pytest.raises(ChallengeClosed):
+        complete(make_actor(), challenge)
+    with pytest.raises(NotFound):
+        challenges.get_challenge(ada, challenge.id)
+    assert state_of(ada).challenge_points == 20
+
+
+def test_approval_gives_nothing_until_staff_decides() -> None:
+    ada, teacher, challenge = make_actor(), make_actor("instructor"), make_challenge(validation="approval", points=50)
+    submitted = complete(ada, challenge)
+    assert isinstance(submitted.recorded.events[0].fact, ChallengeSubmitted)
+    assert state_of(ada).challenge_points == 0
+    approved = challenges.approve_submission(teacher, submitted.completion.id)
+    assert isinstance(approved.recorded.events[0].fact, ChallengeCompleted)
+    assert state_of(ada).challenge_points == 50
+    with pytest.raises(NotPending):
+        challenges.approve_submission(teacher, submitted.completion.id)
+
+
+def test_approval_counts_for_the_day_of_the_deed() -> None:
+    ada, challenge, daily = (
+        make_actor(timezone="UTC"),
+        make_challenge(validation="approval"),
+        make_challenge(cadence="daily"),
+    )
+    with time_machine.travel("2026-05-01T12:00:00Z", tick=False):
+        submitted = complete(ada, challenge)
+    with time_machine.travel("2026-05-02T12:00:00Z", tick=False):
+        complete(ada, daily)
+        assert state_of(ada).daily_streak == 1
+    with time_machine.travel("2026-05-02T18:00:00Z", tick=False):
+        challenges.approve_submission(admin(), submitted.completion.id)
+    assert state_of(ada).daily_streak == 2
+
+
+def test_rejected_submission_may_be_tried_again() -> None:
+    ada, challenge = make_actor(), make_challenge(validation="approval")
+    first = complete(ada, challenge)
+    with pytest.raises(AlreadyCompleted):
+        complete(ada, challenge)
+    challenges.reject_submission(admin(), first.completion.id, reason="The photo is missing.")
+    assert complete(ada, challenge).completion.status == "pending"
+
+
+def test_nobody_reviews_their_own_submission() -> None:
+    teacher, challenge = make_actor("instructor"), make_challenge(validation="approval")
+    own = complete(teacher, challenge)
+    with pytest.raises(SelfReview):
+        challenges.approve_submission(teacher, own.completion.id)
+
+
+def test_revocation_takes_back_all_that_followed() -> None:
+    make_badge("first_step")
+    make_badge("second_step", at_least=2, points=30)
+    ada, one, two = make_actor(), make_challenge(points=20), make_challenge(points=5)
+    complete(ada, one)
+    second = complete(ada, two)
+    challenges.revoke_completion(admin(), ada.user_id, second.completion.id, reason="Done by somebody else.")
+    state = state_of(ada)
+    assert (state.challenge_points, state.badge_points, state.xp_total) == (20, 10, 30)
+    assert sorted(state.held_badges) == ["first_step"]
+    grant = db.session.get_one(BadgeGrant, (ada.user_id, "second_step"))
+    assert grant.revoke_reason == "criteria_no_longer_met"
+    with pytest.raises(NotRevocable):
+        challenges.revoke_completion(admin(), ada.user_id, second.completion.id, reason="Again.")
+    drain()
+    assert check_stores().findings == []
+
+
+def test_undo_after_do_is_neutral() -> None:
+    make_badge("first_step")
+    ada, challenge, other = make_actor(), make_challenge(), make_challenge(category="water")
+    complete(ada, other)
+    kept = vars(state_of(ada)).copy()
+    done = complete(ada, challenge)
+    challenges.revoke_completion(admin(), ada.user_id, done.completion.id, reason="A test.")
+    now = vars(state_of(ada))
+    ignored = {"_sa_instance_state", "last_seq"}
+    assert {k: v for k, v in now.items() if k not in ignored} == {k: v for k, v in kept.items() if k not in ignored}
+
+
+def test_revoking_somebody_elses_completion_by_a_wrong_path_is_not_found() -> None:
+    ada, bob, challenge = make_actor(), make_actor(), make_challenge()
+    done = complete(ada, challenge)
+    with pytest.raises(NotFound):
+        challenges.revoke_completion(admin(), bob.user_id, done.completion.id, reason="Wrong path.")
+
+
+def test_parallel_completions_give_one_completion_and_one_set_of_rewards(committed_db: Flask) -> None:
+    make_badge("first_step")
+    ada, challenge = make_actor(), make_challenge()
+
+    def attempt(_: int) -> str:
+        with committed_db.app_context():
+            try:
+                complete(ada, challenge)
+                return "completed"
+            except DomainError as error:
+                return error.code
+
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = Counter(threads.map(attempt, range(32)))
+    # `busy`: the lock was not free within two seconds, which a loaded machine may cause and which changes nothing.
+    assert outcomes["completed"] == 1
+    assert set(outcomes) <= {"completed", "already_completed", "busy", "database_unavailable"}
+    state = state_of(ada)
+    assert (state.challenge_points, state.badge_points) == (20, 10)
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(ChallengeCompletion)) == 1
+    drain()
+    assert check_stores().findings == []

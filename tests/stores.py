@@ -1,0 +1,54 @@
+"""Making and emptying pairs of databases for tests."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import psycopg2
+import sqlalchemy as sa
+from psycopg2 import sql
+from rebootcamp.app import create_app
+from rebootcamp.config import Settings
+from rebootcamp.services.stores import initialise_store
+from rebootcamp.storage import mongo
+from rebootcamp.storage.mongo_schema import declarations
+from rebootcamp.storage.sql import Base, db
+from sqlalchemy.engine import make_url
+
+
+_versions = itertools.count(1000, 1000)
+
+
+def create_pair(settings: Settings, name: str) -> Settings:
+    """Create a PostgreSQL and a MongoDB database of that name, migrated and paired; return settings for them."""
+    url = make_url(settings.database_url)
+    connection = psycopg2.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    connection.close()
+    database_url = url.set(database=name).render_as_string(hide_password=False)
+    pair = replace(settings, database_url=database_url, mongodb_database=name)
+    application = create_app(pair)
+    with application.app_context():
+        mongo.client().drop_database(name)
+        application.test_cli_runner().invoke(args=["prepare"], catch_exceptions=False)
+        db.engine.dispose()
+    return pair
+
+
+def empty_stores() -> None:
+    """Empty both databases of the current application, append-only tables included."""
+    db.session.remove()
+    names = [table.name for table in Base.metadata.sorted_tables]
+    with db.engine.begin() as connection:
+        connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
+        connection.execute(sa.text(f"TRUNCATE {', '.join(names)} RESTART IDENTITY CASCADE"))
+    for declared in declarations():
+        mongo.collection(declared["collection"]).delete_many({})
+    initialise_store(mongo.database().name)
+    with db.engine.begin() as connection:
+        # Processes remember compiled rules by their version, so no two tests may share one.
+        connection.execute(sa.text("UPDATE app_meta SET rules_version = :version"), {"version": next(_versions)})
