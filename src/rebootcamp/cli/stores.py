@@ -192,5 +192,6 @@ def _print_report(report: Report) -> None:
         click.echo(f"{finding.invariant:<{widths[0]}}  {finding.subject:<{widths[1]}}  {finding.detail}")
     if len(report.findings) > len(shown):
         click.echo(f"… and {len(report.findings) - len(shown)} more")
-    verdict = f"{len(report.findings)} findings" if report.findings else "both stores agree"
+    plural = "" if len(report.findings) == 1 else "s"
+    verdict = f"{len(report.findings)} finding{plural}" if report.findings else "both stores agree"
     click.echo(f"{verdict}: {report.learners} learners, {report.events} events, {report.pending} pending")

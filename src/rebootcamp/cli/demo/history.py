@@ -51,7 +51,7 @@ STUDENT: Final = {
 }
 REVIEWERS: Final = ("instructor@example.org", "examiner@example.org")
 
-REVIEWED, APPROVED, RETRIED, REVOKED = 0.93, 0.85, 0.6, 0.004
+REVIEWED, APPROVED, RETRIED, REVOKED = 0.93, 0.82, 0.6, 0.006
 BY_HAND: Final = (("good_neighbour", 40, False), ("friend_of_the_wild", 25, True))
 
 

@@ -17,8 +17,8 @@ ONE_DAY: Final = timedelta(days=1)
 # How often people are awake and minded to act, hour by hour of their own day.
 HOURS: Final = (0, 0, 0, 0, 0, 1, 3, 8, 9, 5, 3, 3, 9, 7, 3, 3, 4, 6, 9, 11, 12, 9, 5, 1)
 HOURS_OF_WORDS: Final = {"night": (21, 22), "evening": (20, 21, 22), "morning": (7, 8), "lunch": (12, 13)}
-LIKING: Final = {"easy": 1.0, "medium": 0.6, "hard": 0.3}
-OCCASION: Final = {"daily": 1.0, "weekly": 0.8, "monthly": 0.45, "seasonal": 0.25, "event": 0.15, "once": 0.25}
+LIKING: Final = {"easy": 1.0, "medium": 0.6, "hard": 0.35}
+OCCASION: Final = {"daily": 1.0, "weekly": 0.8, "monthly": 0.45, "seasonal": 1.5, "event": 0.15, "once": 0.25}
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Persona:
 
 
 PERSONAS: Final = {
-    "keen": Persona(0.5, 0.9, (40, 35, 25), (160, 182), 1),
-    "steady": Persona(0.26, 0.5, (65, 28, 7), (90, 180), 2),
+    "keen": Persona(0.5, 0.92, (32, 38, 30), (160, 182), 1),
+    "steady": Persona(0.28, 0.55, (60, 30, 10), (90, 180), 2),
     "occasional": Persona(0.09, 0.28, (80, 18, 2), (60, 178), 1),
     "newcomer": Persona(0.4, 0.6, (55, 33, 12), (4, 26), 0),
 }
@@ -88,9 +88,11 @@ class _Chooser:
     ) -> Iterator[tuple[datetime, Mapping[str, Any]]]:
         """Yield what is done on a day."""
         wanted = self._rng.choices((1, 2, 3), weights)[0]
-        for challenge in self._rng.choices(self._challenges, self._weights, k=wanted):
+        # More wishes than deeds: some are done already in their period.
+        for challenge in self._rng.choices(self._challenges, self._weights, k=2 * wanted):
             slot = (challenge["slug"], period_of(challenge["cadence"], day))
-            if slot not in self._taken:
+            if wanted and slot not in self._taken:
+                wanted -= 1
                 self._taken.add(slot)
                 yield _instant(self._rng, day, timezone, _hours_of(challenge["slug"])), challenge
 
