@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from rebootcamp.models.mongo.badges import BadgeDocument
 from rebootcamp.models.sql.badges import BadgeDefinition
+from rebootcamp.storage.locks import BARRIER, share
 from rebootcamp.storage.mongo import Doc, guarded
 from rebootcamp.storage.transactions import transaction
 
@@ -13,6 +14,7 @@ from rebootcamp.storage.transactions import transaction
 def project_catalogue() -> int:
     """Show the newest version of each changed badge; return how many there were. Raises `MongoUnavailable`."""
     with transaction() as session:
+        share(session, BARRIER)
         changed = session.scalars(
             sa.select(BadgeDefinition)
             .where(BadgeDefinition.projected_version < BadgeDefinition.version)

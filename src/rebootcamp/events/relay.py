@@ -19,7 +19,7 @@ from rebootcamp.events.boards import add_to_boards
 from rebootcamp.events.catalogue import project_catalogue
 from rebootcamp.events.projection import Line, Outcome, project
 from rebootcamp.events.store import readable, stream_events
-from rebootcamp.storage.locks import BARRIER
+from rebootcamp.storage.locks import BARRIER, exclusive, share
 from rebootcamp.storage.mongo import MongoUnavailable
 from rebootcamp.storage.transactions import transaction
 
@@ -31,18 +31,19 @@ LONGEST_DELAY: Final = 30.0
 OUTAGE_LONGEST_PAUSE: Final = 5.0
 
 # The head of each learner's line, found by hopping from learner to learner: the cost follows the number of
-# learners that wait, not the length of their lines. Rows of a line that another relay holds are skipped.
+# learners that wait, not the length of their lines. Rows of a line that another relay holds are skipped, and a
+# head that waits for its next attempt takes nobody's place in the batch.
 _CLAIM: Final = sa.text("""
     WITH RECURSIVE heads AS (
-        (SELECT user_id, event_id FROM outbox
+        (SELECT user_id, event_id, next_attempt_at FROM outbox
          WHERE dead_at IS NULL AND user_id > :after ORDER BY user_id, seq LIMIT 1)
         UNION ALL
-        SELECT next.user_id, next.event_id FROM heads CROSS JOIN LATERAL (
-            SELECT user_id, event_id FROM outbox
+        SELECT next.* FROM heads CROSS JOIN LATERAL (
+            SELECT user_id, event_id, next_attempt_at FROM outbox
             WHERE dead_at IS NULL AND user_id > heads.user_id ORDER BY user_id, seq LIMIT 1) AS next
-    )
+    ), due AS (SELECT event_id FROM heads WHERE next_attempt_at <= :now LIMIT :learners)
     SELECT user_id FROM outbox
-    WHERE event_id IN (SELECT event_id FROM heads LIMIT :learners) AND next_attempt_at <= :now AND dead_at IS NULL
+    WHERE event_id IN (SELECT event_id FROM due) AND next_attempt_at <= :now AND dead_at IS NULL
     FOR UPDATE SKIP LOCKED
 """)
 _RUNS: Final = sa.text("""
@@ -53,7 +54,7 @@ _RUNS: Final = sa.text("""
     JOIN activity_events AS e ON e.event_id = o.event_id
     ORDER BY e.user_id, e.seq
 """)
-_SETTLE: Final = sa.text("DELETE FROM outbox WHERE event_id = ANY(CAST(:event_ids AS uuid[]))")
+_SETTLE: Final = sa.text("DELETE FROM outbox WHERE event_id = ANY(CAST(:event_ids AS uuid[])) RETURNING event_id")
 _POSTPONE: Final = sa.text("""
     UPDATE outbox SET attempts = attempts + 1, last_error = :error,
         next_attempt_at = CAST(:now AS timestamptz) + make_interval(
@@ -115,8 +116,7 @@ class Relay:
 
     def _deliver_after(self, after: int) -> Batch:
         with transaction() as session:
-            if not session.scalar(sa.select(sa.func.pg_try_advisory_xact_lock_shared(BARRIER))):
-                return Batch()
+            share(session, BARRIER)
             lines = self._claim(session, after)
             if not lines:
                 return Batch()
@@ -137,9 +137,10 @@ class Relay:
 
 
 def _settle(session: Session, outcome: Outcome) -> None:
-    add_to_boards(session, outcome.delivered)
     if outcome.delivered:
-        session.execute(_SETTLE, {"event_ids": [row["event_id"] for row in outcome.delivered]})
+        settled = set(session.scalars(_SETTLE, {"event_ids": [row["event_id"] for row in outcome.delivered]}))
+        # Only what left the outbox here counts here: whoever removes the row adds the points.
+        add_to_boards(session, [row for row in outcome.delivered if row["event_id"] in settled])
     for event_id, reason in outcome.refused.items():
         log.error("relay.refused", event_id=str(event_id), reason=reason)
         parameters = {"first": FIRST_DELAY, "longest": LONGEST_DELAY, "max_attempts": MAX_ATTEMPTS}
@@ -149,9 +150,10 @@ def _settle(session: Session, outcome: Outcome) -> None:
 def redrive() -> int:
     """Give every dead letter another series of attempts; return how many there were.
 
-    One attempt stays on record: it tells the projection that later events may have passed this one.
+    One attempt stays on record: it tells the projection that later events may have passed this one. No batch may
+    be under way: it would go on with a line whose head is now another. Raises `Busy` when one takes too long.
     """
-    with transaction() as session:
+    with exclusive(BARRIER), transaction() as session:
         statement = sa.text(
             "UPDATE outbox SET dead_at = NULL, attempts = 1, next_attempt_at = :now WHERE dead_at IS NOT NULL"
         )

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from rebootcamp.core.errors import Busy
 from rebootcamp.storage.sql import db
@@ -31,3 +33,8 @@ def exclusive(lock: int, wait: str = "60s") -> Iterator[None]:
         except OperationalError as error:
             raise Busy from error
         yield
+
+
+def share(session: Session, lock: int) -> None:
+    """Hold the shared side until the transaction ends; who waits for the exclusive side goes first."""
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(lock)))
