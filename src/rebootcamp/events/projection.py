@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from bson.errors import BSONError
@@ -16,7 +15,7 @@ from rebootcamp.events.projector import award_changes, fold_all, history_documen
 from rebootcamp.models.mongo.badges import AwardDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.storage.documents import by_id
-from rebootcamp.storage.mongo import guarded
+from rebootcamp.storage.mongo import Doc, guarded
 from rebootcamp.storage.sql import Row
 
 Line = Sequence[Row]
@@ -67,10 +66,11 @@ def _write(lines: Sequence[Line], replay: Replay) -> None:
     events = [event for line in decoded for event in line]
     with guarded():
         known = by_id(ProgressDocument.find_many([line[0].user_id for line in decoded]))
-    summaries = [
-        _summary(rows, line, known.get(line[0].user_id), replay) for rows, line in zip(lines, decoded, strict=True)
-    ]
-    changes = award_changes(events)
+    summaries, changes = [], dict[str, Doc]()
+    for rows, line in zip(lines, decoded, strict=True):
+        summary, awards = _state(rows, line, known.get(line[0].user_id), replay)
+        summaries.append(summary)
+        changes |= awards
     with guarded():
         HistoryDocument.write_all([HistoryDocument.insert(history_document(event)) for event in events])
         failpoint("relay.after_history")
@@ -81,14 +81,18 @@ def _write(lines: Sequence[Line], replay: Replay) -> None:
         ProgressDocument.write_all([summary.save_if_newer() for summary in summaries])
 
 
-def _summary(
-    rows: Line, line: Sequence[RecordedEvent], stored: dict[str, Any] | None, replay: Replay
-) -> ProgressDocument:
-    user_id = line[0].user_id
-    progress = ProgressDocument.from_bson(stored) if stored else ProgressDocument(user_id)
+def _state(
+    rows: Line, line: Sequence[RecordedEvent], stored: Doc | None, replay: Replay
+) -> tuple[ProgressDocument, dict[str, Doc]]:
+    """Return the learner's summary and the awards that the line touches, as of the newest event shown."""
+    progress = ProgressDocument.from_bson(stored) if stored else ProgressDocument(line[0].user_id)
+    touched = award_changes(line)
     has_gap = line[0].seq > progress.seq + 1
-    was_skipped = any(row["attempts"] > 0 and row["seq"] <= progress.seq for row in rows)
-    if not has_gap and not was_skipped:
-        return fold_all(progress, line)
+    was_overtaken = any(row["attempts"] > 0 and row["seq"] <= progress.seq for row in rows)
+    if not has_gap and not was_overtaken:
+        return fold_all(progress, line), touched
+    # What is stored lacks an event, or is newer than this one: both are made again from the whole journal.
     last = max(progress.seq, line[-1].seq)
-    return fold_all(ProgressDocument(user_id), (event for event in replay(user_id) if event.seq <= last))
+    past = [event for event in replay(progress.user_id) if event.seq <= last]
+    awards = award_changes(past)
+    return fold_all(ProgressDocument(progress.user_id), past), {key: awards[key] for key in touched}
