@@ -33,8 +33,10 @@ class Document:
         try:
             cls.collection().bulk_write(writes, ordered=False)
         except BulkWriteError as error:
-            failures = (error.details or {}).get("writeErrors", [])
-            if not failures or any(failure["code"] != DUPLICATE_KEY for failure in failures):
+            details = error.details or {}
+            refused = any(failure["code"] != DUPLICATE_KEY for failure in details.get("writeErrors", []))
+            # Beside duplicates, a lost write concern still means that a crash could undo the rest.
+            if refused or details.get("writeConcernErrors"):
                 raise
 
 

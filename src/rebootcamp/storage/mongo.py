@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bson.codec_options import CodecOptions
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -97,7 +96,7 @@ def client() -> MongoClient[Doc]:
 
 def database() -> Database[Doc]:
     """Return the database that belongs to this PostgreSQL store."""
-    return client().get_database(_handle.require().mongodb_database, codec_options=CodecOptions(tz_aware=True))
+    return client()[_handle.require().mongodb_database]
 
 
 def collection(name: str) -> Collection[Doc]:
@@ -126,8 +125,8 @@ def guarded() -> Iterator[None]:
 def is_transient(error: PyMongoError) -> bool:
     """Tell an outage (try again later) from a document that will never be accepted."""
     if isinstance(error, BulkWriteError):
-        details = error.details or {}
-        return not details.get("writeErrors")
+        codes = {failure["code"] for failure in (error.details or {}).get("writeErrors", [])}
+        return codes <= TRANSIENT_CODES | {DUPLICATE_KEY}
     if isinstance(error, (ConnectionFailure, ServerSelectionTimeoutError, NetworkTimeout, NotPrimaryError)):
         return True
     if isinstance(error, (WriteConcernError, ExecutionTimeout)) or error.timeout:
