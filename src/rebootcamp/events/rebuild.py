@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import datetime
 
 import pymongo
 import sqlalchemy as sa
@@ -10,6 +12,7 @@ import sqlalchemy as sa
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.relay import Relay
+from rebootcamp.models.sql.progress import OutboxEntry
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, exclusive
 from rebootcamp.storage.mongo_schema import apply_schema, declarations
@@ -17,11 +20,14 @@ from rebootcamp.storage.transactions import transaction
 
 REBUILD_BATCH = 2000
 DROP_SECONDS = 60
+PAUSE_SECONDS = 0.05
 
+# One attempt stays on record, as in `redrive`: should the drop not come, later events may have passed a dead one.
 _ENQUEUE = sa.text("""
     INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at)
     SELECT event_id, user_id, seq, 0, :now FROM activity_events
-    ON CONFLICT (event_id) DO UPDATE SET attempts = 0, dead_at = NULL, last_error = NULL, next_attempt_at = :now
+    ON CONFLICT (event_id) DO UPDATE
+    SET attempts = least(outbox.attempts, 1), dead_at = NULL, last_error = NULL, next_attempt_at = :now
 """)
 
 
@@ -54,11 +60,21 @@ def _enqueue_everything() -> int:
 
 
 def replay(relay: Relay, on_progress: Callable[[int], None]) -> int:
-    """Deliver everything that waits; tell how many events are done after each batch."""
-    done = 0
+    """Deliver everything that waits, or see other relays deliver it; tell how many events are done after each batch."""
+    done, started = 0, clock.now()
     while True:
         batch = relay.deliver_batch()
-        if not batch.delivered and not batch.refused:
+        if batch.delivered or batch.refused:
+            done += batch.delivered
+            on_progress(done)
+        elif _waits(started):
+            time.sleep(PAUSE_SECONDS)
+        else:
             return done
-        done += batch.delivered
-        on_progress(done)
+
+
+def _waits(since: datetime) -> bool:
+    """Tell whether an event that was due then is still alive in the outbox; newer ones are no business of a replay."""
+    with transaction() as session:
+        due = sa.select(OutboxEntry).where(OutboxEntry.dead_at.is_(None), OutboxEntry.next_attempt_at <= since)
+        return session.scalar(sa.select(due.exists())) is True
