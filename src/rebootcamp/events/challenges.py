@@ -9,7 +9,9 @@ from rebootcamp.events.facts import Fact
 
 
 @dataclass(frozen=True, kw_only=True)
-class _ChallengeFact(Fact, is_abstract=True):
+class ChallengeFact(Fact, is_abstract=True):
+    """Something about one completion; titles are kept as they were when it happened."""
+
     completion_id: int
     challenge_id: int
     slug: str
@@ -21,7 +23,7 @@ class _ChallengeFact(Fact, is_abstract=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChallengeCompleted(_ChallengeFact):
+class ChallengeCompleted(ChallengeFact):
     """A completion became valid. `is_first`: the learner held no other valid completion of this challenge."""
 
     type: ClassVar[str] = "challenge.completed"
@@ -36,7 +38,7 @@ class ChallengeCompleted(_ChallengeFact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChallengeRevoked(_ChallengeFact):
+class ChallengeRevoked(ChallengeFact):
     """A valid completion was taken back. `is_last`: no other valid completion of this challenge remains."""
 
     type: ClassVar[str] = "challenge.revoked"
@@ -52,14 +54,14 @@ class ChallengeRevoked(_ChallengeFact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChallengeSubmitted(_ChallengeFact):
+class ChallengeSubmitted(ChallengeFact):
     """A completion waits for approval."""
 
     type: ClassVar[str] = "challenge.submitted"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChallengeRejected(_ChallengeFact):
+class ChallengeRejected(ChallengeFact):
     """Staff refused a completion that waited for approval."""
 
     type: ClassVar[str] = "challenge.rejected"

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Final
 
 import sqlalchemy as sa
 
 from rebootcamp.events.boards import boards_of
-from rebootcamp.events.facts import RecordedEvent
+from rebootcamp.events.catalogue import badge_fields
+from rebootcamp.events.challenges import (
+    ChallengeCompleted,
+    ChallengeFact,
+    ChallengeRejected,
+    ChallengeRevoked,
+    ChallengeSubmitted,
+)
+from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.events.projector import award_changes, fold_all, history_document
 from rebootcamp.events.store import readable, stream_events
-from rebootcamp.models.mongo.badges import AwardDocument
+from rebootcamp.models.mongo.badges import AwardDocument, BadgeDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
-from rebootcamp.models.sql.badges import BadgeGrant
+from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant
 from rebootcamp.models.sql.challenges import ChallengeCompletion
 from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.operations import AppMeta
@@ -25,7 +34,17 @@ from rebootcamp.services.gamification.replay import replay
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, common_cut
 from rebootcamp.storage.documents import by_id
+from rebootcamp.storage.mongo import Doc
+from rebootcamp.storage.mongo_schema import undeclared
 from rebootcamp.storage.sql import Row
+
+COMPLETION_STATUS: Final[Mapping[type[Fact], str]] = {
+    ChallengeSubmitted: "pending",
+    ChallengeCompleted: "validated",
+    ChallengeRejected: "rejected",
+    ChallengeRevoked: "revoked",
+}
+GRANT_FIELDS: Final = ("points", "origin", "rule_version", "evidence", "awarded_at", "revoked_at", "revoke_reason")
 
 
 @dataclass(frozen=True)
@@ -59,15 +78,22 @@ class _Ledgers:
     states: dict[int, LearnerState]
     xp: dict[int, int]
     completed: dict[int, int]
-    granted: dict[int, dict[str, int]]
+    completions: dict[int, dict[int, str]]
+    grants: dict[int, dict[str, BadgeGrant]]
     pending: dict[int, set[int]]
+
+    def held(self, user_id: int) -> dict[str, BadgeGrant]:
+        """Return the grants that were not revoked."""
+        return {code: grant for code, grant in self.grants[user_id].items() if grant.revoked_at is None}
 
 
 def check_stores() -> Report:
     """Compare both stores at one common cut; the service may run meanwhile."""
     report = Report()
+    _check_schema(report)
     with common_cut() as cut:
         _check_identity(report, cut)
+        _check_catalogue(report, cut)
         ledgers = _read_ledgers(cut)
         report.pending = sum(map(len, ledgers.pending.values()))
         boards: Counter[tuple[str, str, int]] = Counter()
@@ -95,13 +121,38 @@ def _check_identity(report: Report, cut: Cut) -> None:
     report.expect("store", "epoch", stored["epoch"], meta.epoch)
 
 
+def _check_schema(report: Report) -> None:
+    """Validators and indexes are not part of a snapshot; only an operator changes them."""
+    with mongo.guarded():
+        differing = undeclared(mongo.database())
+    for collection in differing:
+        report.findings.append(Finding("schema", collection, "validator or indexes differ: run flask mongo-init"))
+
+
+def _check_catalogue(report: Report, cut: Cut) -> None:
+    stored = by_id(BadgeDocument.collection().find({}, session=cut.mongo))
+    badges = {badge.code: badge for badge in cut.sql.scalars(sa.select(BadgeDefinition))}
+    for code in stored.keys() | badges.keys():
+        badge = badges.get(code)
+        if badge is None:
+            report.findings.append(Finding("badges", code, "document without a definition"))
+        elif badge.projected_version == badge.version:
+            report.expect("badges", code, stored.get(code), _badge_document(badge))
+
+
+def _badge_document(badge: BadgeDefinition) -> Doc:
+    return {"_id": badge.code, "version": badge.version, **badge_fields(badge)}
+
+
 def _read_ledgers(cut: Cut) -> _Ledgers:
     valid = ChallengeCompletion.status == "validated"
-    granted: dict[int, dict[str, int]] = defaultdict(dict)
-    for user_id, code, points in cut.sql.execute(
-        sa.select(BadgeGrant.user_id, BadgeGrant.badge_code, BadgeGrant.points).where(BadgeGrant.revoked_at.is_(None))
-    ):
-        granted[user_id][code] = points
+    grants: dict[int, dict[str, BadgeGrant]] = defaultdict(dict)
+    for grant in cut.sql.scalars(sa.select(BadgeGrant)):
+        grants[grant.user_id][grant.badge_code] = grant
+    completions: dict[int, dict[int, str]] = defaultdict(dict)
+    columns = ChallengeCompletion.user_id, ChallengeCompletion.id, ChallengeCompletion.status
+    for user_id, completion_id, status in cut.sql.execute(sa.select(*columns)):
+        completions[user_id][completion_id] = status
     pending: dict[int, set[int]] = defaultdict(set)
     for user_id, seq in cut.sql.execute(sa.select(OutboxEntry.user_id, OutboxEntry.seq)):
         pending[user_id].add(seq)
@@ -114,7 +165,8 @@ def _read_ledgers(cut: Cut) -> _Ledgers:
             .where(valid)
             .group_by(ChallengeCompletion.user_id),
         ),
-        granted=granted,
+        completions=completions,
+        grants=grants,
         pending=pending,
     )
 
@@ -145,12 +197,37 @@ def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: li
     score = state.challenge_points + state.badge_points
     report.expect("score from events", subject, score, sum(row["points"] for row in rows))
     report.expect("challenge points", subject, state.challenge_points, ledgers.completed.get(user_id, 0))
-    held = ledgers.granted.get(user_id, {})
-    report.expect("badge points", subject, state.badge_points, sum(held.values()))
+    held = ledgers.held(user_id)
+    report.expect("badge points", subject, state.badge_points, sum(grant.points for grant in held.values()))
     report.expect("held badges", subject, sorted(state.held_badges), sorted(held))
     report.expect("experience", subject, state.xp_total, ledgers.xp.get(user_id, 0))
     if len(events) == len(rows):
         report.expect("replay", subject, standing_of(state), replay(events))
+        report.expect("completions", subject, ledgers.completions[user_id], _completions_of(events))
+        granted = {code: _grant_fields(grant) for code, grant in ledgers.grants[user_id].items()}
+        report.expect("grants", subject, granted, _grants_of(events))
+
+
+def _completions_of(events: list[RecordedEvent]) -> dict[int, str]:
+    return {
+        event.fact.completion_id: COMPLETION_STATUS[type(event.fact)]
+        for event in events
+        if isinstance(event.fact, ChallengeFact)
+    }
+
+
+def _grant_fields(grant: BadgeGrant) -> Doc:
+    return {name: getattr(grant, name) for name in GRANT_FIELDS} | {"event_id": str(grant.event_id), "seq": grant.seq}
+
+
+def _grants_of(events: list[RecordedEvent]) -> dict[str, Doc]:
+    seqs = {str(event.event_id): event.seq for event in events}
+    awards = award_changes(events).values()
+    return {
+        award["badge"]: {name: award.get(name) for name in GRANT_FIELDS}
+        | {"event_id": award.get("event_id"), "seq": seqs.get(award.get("event_id", ""))}
+        for award in awards
+    }
 
 
 def _check_history(
@@ -194,6 +271,8 @@ def _check_strangers(report: Report, cut: Cut, ledgers: _Ledgers, known: set[int
     for cls, name in ((HistoryDocument, "user_id"), (AwardDocument, "user_id"), (ProgressDocument, "_id")):
         for user_id in set(cls.collection().distinct(name, session=cut.mongo)) - known:
             report.findings.append(Finding(cls.collection_name, f"user {user_id}", "document without any event"))
+    for user_id in (ledgers.completions.keys() | ledgers.grants.keys() | ledgers.xp.keys()) - known:
+        report.findings.append(Finding("state", f"user {user_id}", "ledger rows without any event"))
     for user_id in ledgers.states.keys() - known:
         report.expect("sequence", f"user {user_id}", ledgers.states[user_id].last_seq, 0)
 

@@ -32,6 +32,29 @@ def apply_schema(database: Database[Doc]) -> list[str]:
     return [declared["collection"] for declared in declarations()]
 
 
+def undeclared(database: Database[Doc]) -> list[str]:
+    """Return the declared collections whose validator or indexes are not as declared."""
+    options = {found["name"]: found.get("options", {}) for found in database.list_collections()}
+    return [
+        declared["collection"]
+        for declared in declarations()
+        if options.get(declared["collection"], {}).get("validator") != declared["validator"]
+        or _indexes(database, declared["collection"]) != _declared_indexes(declared)
+    ]
+
+
+def _indexes(database: Database[Doc], collection: str) -> dict[str, tuple[list[tuple[str, int]], bool]]:
+    information = database[collection].index_information()
+    return {
+        name: (list(index["key"]), bool(index.get("unique"))) for name, index in information.items() if name != "_id_"
+    }
+
+
+def _declared_indexes(declared: dict[str, Any]) -> dict[str, tuple[list[tuple[str, int]], bool]]:
+    indexes = declared["indexes"]
+    return {index["name"]: (list(index["keys"].items()), bool(index.get("unique"))) for index in indexes}
+
+
 def _apply_indexes(database: Database[Doc], collection: str, indexes: list[dict[str, Any]]) -> None:
     declared = {index["name"] for index in indexes}
     for name in database[collection].index_information():
