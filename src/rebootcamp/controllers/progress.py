@@ -32,7 +32,9 @@ def get_progress(user_id: int) -> Response:
     if is_conditional():
         row = progress.get_progress_version(claims.user_id, user_id)
         confirm(claims, row).require_self_or("progress:read_any", user_id)
-        if row is not None and (unchanged := not_modified(_progress_etag(row))):
+        # Without a line there is nothing to revalidate, not even for `If-None-Match: *`.
+        has_line = row is not None and row["last_seq"] is not None
+        if has_line and (unchanged := not_modified(_progress_etag(row))):
             return unchanged
     found = progress.get_progress(claims.user_id, user_id)
     confirm(claims, found.row if found else None).require_self_or("progress:read_any", user_id)
