@@ -1,0 +1,121 @@
+"""Leaderboards over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+import time_machine
+
+from tests.controllers.wire import Person, Wire, assert_problem
+from tests.factories import complete, drain, make_badge, make_challenge
+
+BOARD, ME = "/api/leaderboards/global", "/api/leaderboards/global/me"
+PLACE = {"rank", "user", "score", "reached_at"}
+
+
+def score(who: Person, points: int, at: str) -> None:
+    with time_machine.travel(at, tick=False):
+        complete(who.actor, make_challenge(points=points))
+
+
+@pytest.fixture
+def people(wire: Wire) -> list[Person]:
+    """Six learners by rank: a tie on 30 decided by the moment, a tie on 20 at one moment decided by the id."""
+    people = [wire.join(display_name=f"L{number}") for number in range(7)]
+    score(people[3], 20, "2026-03-01T10:00:00Z")
+    score(people[4], 20, "2026-03-01T10:00:00Z")
+    score(people[2], 30, "2026-03-02T10:00:01Z")
+    score(people[1], 30, "2026-03-02T10:00:00Z")
+    score(people[0], 50, "2026-03-03T10:00:00Z")
+    score(people[5], 5, "2026-03-01T09:00:00Z")
+    return people
+
+
+def ids(items: list[dict[str, object]]) -> list[object]:
+    return [item["user"]["id"] for item in items]
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+def test_the_board_is_ordered_with_one_tie_rule(wire: Wire, people: list[Person], delivered: bool) -> None:
+    if delivered:
+        drain()
+    body = wire.read(BOARD, people[6])
+    assert set(body) == {"board", "items", "next_cursor"}
+    assert (body["board"], body["next_cursor"]) == ("global", None)
+    assert all(set(item) == PLACE for item in body["items"])
+    assert [item["rank"] for item in body["items"]] == [1, 2, 3, 4, 5, 6]
+    assert ids(body["items"]) == [person.id for person in people[:6]]
+    assert body["items"][1] == {
+        "rank": 2,
+        "user": {"id": people[1].id, "display_name": "L1"},
+        "score": 30,
+        "reached_at": "2026-03-02T10:00:00Z",
+    }
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_ranks_continue_over_pages(wire: Wire, people: list[Person], delivered: bool, limit: int) -> None:
+    if delivered:
+        drain()
+    items = wire.items(BOARD, people[0], limit=limit)
+    assert items == wire.read(BOARD, people[0])["items"]
+
+
+def test_a_write_shows_at_once_although_the_relay_lags(wire: Wire, people: list[Person]) -> None:
+    drain()
+    make_badge("first_step", criteria={"points": {"at_least": 55}}, points=100)
+    complete(people[5].actor, make_challenge(points=50))
+    top = wire.read(BOARD, people[5])["items"][0]
+    assert (top["user"]["id"], top["score"]) == (people[5].id, 155)
+    mine = wire.read(ME, people[5])
+    assert (mine["rank"], mine["score"]) == (1, 155)
+    drain()
+    assert wire.read(ME, people[5]) == mine
+    assert wire.read(f"{people[5].path}/progress", people[5])["score"]["total"] == 155
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+def test_me_stands_among_neighbours(wire: Wire, people: list[Person], delivered: bool) -> None:
+    if delivered:
+        drain()
+    board = wire.read(BOARD, people[0])["items"]
+    for index, person in enumerate(people[:6]):
+        mine = wire.read(ME, person)
+        assert set(mine) == {"board", "rank", "score", "reached_at", "neighbours"}
+        assert (mine["board"], mine["rank"]) == ("global", index + 1)
+        assert (mine["score"], mine["reached_at"]) == (board[index]["score"], board[index]["reached_at"])
+        assert mine["neighbours"] == board[max(0, index - 3) : index + 4]
+    nobody = {"board": "global", "rank": None, "score": 0, "reached_at": None, "neighbours": []}
+    assert wire.read(ME, people[6]) == nobody
+
+
+def test_alone_on_the_board(wire: Wire, ada: Person) -> None:
+    assert wire.read(BOARD, ada)["items"] == []
+    complete(ada.actor, make_challenge())
+    mine = wire.read(ME, ada)
+    assert (mine["rank"], ids(mine["neighbours"])) == (1, [ada.id])
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+def test_the_suspended_leave_no_gap(wire: Wire, people: list[Person], root: Person, delivered: bool) -> None:
+    if delivered:
+        drain()
+    assert wire.patch(people[1].path, root, json={"is_active": False}).status_code == 200
+    remaining = [people[index].id for index in (0, 2, 3, 4, 5)]
+    items = wire.items(BOARD, people[0], limit=2)
+    assert (ids(items), [item["rank"] for item in items]) == (remaining, [1, 2, 3, 4, 5])
+    assert wire.read(ME, people[2])["rank"] == 2
+    assert_problem(wire.get(ME, people[1]), 401, "unauthenticated")
+    wire.patch(people[1].path, root, json={"is_active": True})
+    assert len(wire.items(BOARD, people[0])) == 6
+
+
+def test_only_known_boards_answer(wire: Wire, ada: Person) -> None:
+    for board in ("local", "Global", "global%20", "%F0%9F%8F%85", "x" * 2000):
+        for path in (f"/api/leaderboards/{board}", f"/api/leaderboards/{board}/me"):
+            assert_problem(wire.get(path, ada), 404, "not_found")
+    for path in (BOARD, ME):
+        assert_problem(wire.get(path), 401, "unauthenticated")
+        assert_problem(wire.get(f"{path}?period=2026-11", ada), 422, "validation_failed")
+        assert_problem(wire.get(f"{path}?season=1", ada), 422, "validation_failed")
+    assert_problem(wire.get(f"{ME}?limit=3", ada), 422, "validation_failed")
