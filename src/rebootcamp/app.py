@@ -20,7 +20,7 @@ from rebootcamp.core import failpoints
 from rebootcamp.events import journal
 from rebootcamp.services.gamification import engine
 from rebootcamp.storage import mongo
-from rebootcamp.storage.sql import db, engine_options
+from rebootcamp.storage.sql import READS, db, engine_options, reads_options
 from rebootcamp.web import authentication, logs, policies, problems, requests
 from rebootcamp.web.converters import IdConverter
 from rebootcamp.web.openapi import ProblemApi
@@ -53,12 +53,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Return the WSGI application; nothing is connected to before the first request."""
     settings = settings or Settings.from_env()
     app = Application(__name__, static_folder=None)
+    options = engine_options(settings)
     app.config.update(
         REBOOTCAMP=settings,
         MAX_CONTENT_LENGTH=settings.max_body_bytes,
         PROPAGATE_EXCEPTIONS=False,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
+        SQLALCHEMY_ENGINE_OPTIONS=options,
+        SQLALCHEMY_BINDS={READS: {"url": settings.database_url, **reads_options(options)}},
     )
     app.json = OrjsonProvider(app)
     app.url_map.converters["id"] = IdConverter
@@ -75,7 +77,7 @@ def _bind_stores(app: Flask, settings: Settings) -> None:
     Migrate(app, db, directory=str(MIGRATIONS))
     mongo.configure(settings)
     failpoints.arm(settings.failpoints)
-    journal.subscribe([engine.react])
+    journal.subscribe([engine.Engine])
 
 
 def _bind_web(app: Flask, settings: Settings) -> None:

@@ -6,20 +6,48 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-
-import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from typing import Any, Final, Protocol
 
 from rebootcamp.core import clock
 from rebootcamp.core.errors import NotFound
+from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.ids import event_id
+from rebootcamp.core.json import dumps_text
 from rebootcamp.events.facts import Fact, RecordedEvent
-from rebootcamp.models.sql.accounts import User
-from rebootcamp.models.sql.operations import AppMeta
-from rebootcamp.models.sql.progress import ActivityEvent, LearnerState, OutboxEntry
+from rebootcamp.models.sql.progress import LearnerState
+from rebootcamp.storage.statements import fetch_all, fetch_one
 from rebootcamp.storage.transactions import transaction
 
-LINES = "learner_lines"
+LINES: Final = "learner_lines"
+
+_LOCK: Final = """
+    SELECT s.user_id, s.last_seq, s.challenge_points, s.badge_points, s.xp_total, s.daily_streak,
+        s.longest_daily_streak, s.last_active_on, s.counters, s.held_badges, u.timezone, m.rules_version
+    FROM learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m
+    WHERE s.user_id = %(user_id)s FOR UPDATE OF s"""
+
+# Events, outbox and state in one statement: whatever follows from a deed, it costs one round trip.
+_SAVE: Final = """
+    WITH recorded AS (
+        SELECT * FROM jsonb_to_recordset(%(events)s::jsonb) AS r (
+            event_id uuid, seq bigint, type text, version smallint, payload jsonb, points integer)
+    ), journal AS (
+        INSERT INTO activity_events (
+            event_id, user_id, seq, type, version, payload, points, occurred_at, local_date, timezone)
+        SELECT event_id, %(user_id)s::bigint, seq, type, version, payload, points,
+            %(occurred_at)s::timestamptz, %(local_date)s::date, %(timezone)s::text
+        FROM recorded
+    ), queue AS (
+        INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at)
+        SELECT event_id, %(user_id)s::bigint, seq, 0, %(now)s::timestamptz FROM recorded
+    )
+    UPDATE learner_states SET
+        last_seq = %(last_seq)s::bigint, challenge_points = %(challenge_points)s::integer,
+        badge_points = %(badge_points)s::integer, xp_total = %(xp_total)s::integer,
+        daily_streak = %(daily_streak)s::integer, longest_daily_streak = %(longest_daily_streak)s::integer,
+        last_active_on = %(last_active_on)s::date, counters = %(counters)s::jsonb,
+        held_badges = %(held_badges)s::jsonb
+    WHERE user_id = %(user_id)s::bigint"""
 
 
 @dataclass(frozen=True)
@@ -34,16 +62,24 @@ class Totals:
 
 @dataclass
 class LearnerLine:
-    """A learner's locked state, for the length of a transaction."""
+    """A learner's locked state, for the length of a transaction; reactions change it, `record` saves it."""
 
-    state: LearnerState
+    user_id: int
+    last_seq: int
+    challenge_points: int
+    badge_points: int
+    xp_total: int
+    daily_streak: int
+    longest_daily_streak: int
+    last_active_on: date | None
+    counters: dict[str, int]
+    held_badges: dict[str, Any]
     timezone: str
     rules_version: int
 
     def totals(self) -> Totals:
         """Return the figures as they are now."""
-        state = self.state
-        return Totals(state.challenge_points, state.badge_points, state.xp_total, state.daily_streak)
+        return Totals(self.challenge_points, self.badge_points, self.xp_total, self.daily_streak)
 
 
 @dataclass(frozen=True)
@@ -55,19 +91,26 @@ class Recorded:
     after: Totals
 
 
-Reaction = Callable[[Session, LearnerLine, RecordedEvent], Iterable[Fact]]
+class Reaction(Protocol):
+    """What runs on the events of one `record`, inside its transaction."""
+
+    def on_event(self, event: RecordedEvent) -> Iterable[Fact]:
+        """Change the line in memory and return the facts that follow; they are recorded in turn."""
+
+    def save(self) -> None:
+        """Write what belongs to the events; they and the line are already saved."""
 
 
 @dataclass
 class _Subscribers:
-    reactions: list[Reaction] = field(default_factory=list)
+    reactions: list[Callable[[LearnerLine], Reaction]] = field(default_factory=list)
 
 
 _subscribers = _Subscribers()
 
 
-def subscribe(reactions: Sequence[Reaction]) -> None:
-    """Name what runs on each event inside its transaction; what a reaction returns is recorded in turn."""
+def subscribe(reactions: Sequence[Callable[[LearnerLine], Reaction]]) -> None:
+    """Name the reactions; each is made anew for each `record`."""
     _subscribers.reactions = list(reactions)
 
 
@@ -83,7 +126,10 @@ def lock_line(user_id: int) -> LearnerLine:
     with transaction() as session:
         lines: dict[int, LearnerLine] = session.info.setdefault(LINES, {})
         if user_id not in lines:
-            lines[user_id] = _lock(session, user_id)
+            row = fetch_one(_LOCK, {"user_id": user_id})
+            if row is None:
+                raise NotFound("user")
+            lines[user_id] = LearnerLine(**row)
         return lines[user_id]
 
 
@@ -92,58 +138,58 @@ def record(fact: Fact, *, occurred_at: datetime | None = None, local_date: date 
 
     `local_date` is the learner's date of the deed when it was not done just now (an approval comes later).
     """
-    with transaction() as session:
+    with transaction():
         line = lock_line(fact.learner_id)
         at = occurred_at or clock.now()
         day = local_date or clock.local_date(at, line.timezone)
         before, events, queue = line.totals(), list[RecordedEvent](), deque([fact])
+        reactions = [react(line) for react in _subscribers.reactions]
         while queue:
-            event = _append(session, line, queue.popleft(), at, day)
+            event = _next(line, queue.popleft(), at, day)
             events.append(event)
-            for react in _subscribers.reactions:
-                queue.extend(react(session, line, event))
+            for reaction in reactions:
+                queue.extend(reaction.on_event(event))
+        _save(line, events, at, day)
+        failpoint("journal.saved")
+        for reaction in reactions:
+            reaction.save()
         return Recorded(events, before, line.totals())
 
 
-def _lock(session: Session, user_id: int) -> LearnerLine:
-    statement = (
-        sa.select(LearnerState, User.timezone, AppMeta.rules_version)
-        .join(User, User.id == LearnerState.user_id)
-        .join(AppMeta, sa.true())
-        .where(LearnerState.user_id == user_id)
-        .with_for_update(of=LearnerState)
-        .execution_options(populate_existing=True)
-    )
-    row = session.execute(statement).one_or_none()
-    if row is None:
-        raise NotFound("user")
-    return LearnerLine(*row)
-
-
-def _append(session: Session, line: LearnerLine, fact: Fact, at: datetime, day: date) -> RecordedEvent:
-    state = line.state
-    state.last_seq += 1
-    event = RecordedEvent(
-        event_id=event_id(state.user_id, state.last_seq),
-        user_id=state.user_id,
-        seq=state.last_seq,
+def _next(line: LearnerLine, fact: Fact, at: datetime, day: date) -> RecordedEvent:
+    line.last_seq += 1
+    return RecordedEvent(
+        event_id=event_id(line.user_id, line.last_seq),
+        user_id=line.user_id,
+        seq=line.last_seq,
         occurred_at=at,
         local_date=day,
         timezone=line.timezone,
         fact=fact,
     )
-    row = ActivityEvent(
-        event_id=event.event_id,
-        user_id=event.user_id,
-        seq=event.seq,
-        type=fact.type,
-        version=fact.version,
-        payload=fact.payload(),
-        points=fact.score_points,
-        occurred_at=at,
-        local_date=day,
-        timezone=event.timezone,
+
+
+def _save(line: LearnerLine, events: Sequence[RecordedEvent], at: datetime, day: date) -> None:
+    rows = [
+        {
+            "event_id": str(event.event_id),
+            "seq": event.seq,
+            "type": event.fact.type,
+            "version": event.fact.version,
+            "payload": event.fact.payload(),
+            "points": event.fact.score_points,
+        }
+        for event in events
+    ]
+    fetch_all(
+        _SAVE,
+        {
+            **vars(line),
+            "counters": dumps_text(line.counters),
+            "held_badges": dumps_text(line.held_badges),
+            "events": dumps_text(rows),
+            "occurred_at": at,
+            "local_date": day,
+            "now": clock.now(),
+        },
     )
-    session.add(row)
-    session.add(OutboxEntry(event_id=event.event_id, user_id=event.user_id, seq=event.seq, next_attempt_at=clock.now()))
-    return event

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from rebootcamp.core import clock
 from rebootcamp.events.facts import RecordedEvent, UnreadableEvent, recorded_from_row
 from rebootcamp.models.sql.progress import ActivityEvent
-from rebootcamp.storage.sql import Row, fetch_all
+from rebootcamp.storage.sql import Row
+from rebootcamp.storage.statements import fetch_all
 
 STREAM_ROWS: Final = 2000
 

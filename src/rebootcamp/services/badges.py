@@ -20,7 +20,8 @@ from rebootcamp.events.journal import Recorded, lock_line, record
 from rebootcamp.models.sql.badges import BadgeDefinition
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.services.gamification.rules import compile_rule
-from rebootcamp.storage.sql import Row, fetch_all
+from rebootcamp.storage.sql import Row
+from rebootcamp.storage.statements import fetch_all
 from rebootcamp.storage.transactions import transaction, translating
 
 ORDER: Final = "badges"
@@ -162,7 +163,7 @@ def award_badge(actor: Actor, user_id: int, code: str, *, reason: str) -> Record
         badge = session.get(BadgeDefinition, code)
         if badge is None or not badge.is_active:
             raise NotFound("badge")
-        if code in line.state.held_badges:
+        if code in line.held_badges:
             raise AlreadyHeld
         fact = BadgeAwarded(
             learner_id=user_id,
@@ -180,7 +181,7 @@ def revoke_badge(actor: Actor, user_id: int, code: str, *, reason: str) -> Recor
     """Take a badge back, with the points it gave. Raises `NotFound`, `NotHeld`."""
     actor.require("badge:write")
     with transaction():
-        held = lock_line(user_id).state.held_badges.get(code)
+        held = lock_line(user_id).held_badges.get(code)
         if held is None:
             raise NotHeld
         fact = BadgeRevoked(learner_id=user_id, badge=code, tier=held["tier"], points=held["points"], reason=reason)

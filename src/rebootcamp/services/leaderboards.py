@@ -15,7 +15,8 @@ from rebootcamp.core.errors import InvalidField, NotFound
 from rebootcamp.core.languages import Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.events.boards import ALL_TIME, GLOBAL, PENDING_SCORES
-from rebootcamp.storage.sql import Row, fetch_all, fetch_one
+from rebootcamp.storage.sql import Row
+from rebootcamp.storage.statements import fetch_all, fetch_one
 
 ORDER: Final = "leaderboard"
 NEIGHBOURS: Final = 3

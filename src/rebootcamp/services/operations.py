@@ -7,7 +7,7 @@ from time import perf_counter
 
 from rebootcamp.core.errors import DatabaseUnavailable
 from rebootcamp.storage.mongo import MongoUnavailable, client, guarded
-from rebootcamp.storage.sql import fetch_one
+from rebootcamp.storage.statements import fetch_one
 
 BACKLOG = """
 SELECT count(*) FILTER (WHERE o.dead_at IS NULL) AS pending,

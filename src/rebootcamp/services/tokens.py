@@ -25,7 +25,7 @@ from rebootcamp.integrations.email_addresses import normalise_email
 from rebootcamp.integrations.passwords import hash_password, needs_rehash, verify_password
 from rebootcamp.models.sql.accounts import RefreshToken, User
 from rebootcamp.models.sql.operations import AppMeta
-from rebootcamp.storage.sql import fetch_one
+from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
 
 CREDENTIALS: Final = "SELECT id, password_hash FROM users WHERE email = %(email)s"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
+import psycopg2
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
 
 from rebootcamp.config import Settings
-from rebootcamp.core.errors import DatabaseUnavailable
 from rebootcamp.core.json import dumps_text, loads
 
 NAMING = {
@@ -42,6 +41,7 @@ db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": Fal
 CONNECTION_CLASSES = ("08", "53", "57")  # connection exception, insufficient resources, operator intervention
 QUERY_CANCELED = "57014"
 
+READS = "reads"  # the bind whose connections stay in autocommit
 OPEN = "transaction_open"  # key in `Session.info`, set by `transaction()`
 
 SESSION_LIMITS = {
@@ -74,60 +74,20 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def read_connection() -> Iterator[sa.Connection]:
-    """Yield an autocommit connection: a read is one statement and one round trip."""
-    try:
-        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            yield connection
-    except (DBAPIError, PoolTimeout) as error:
-        if is_connection_failure(error):
-            raise DatabaseUnavailable from error
-        raise
-
-
-def fetch_all(statement: str, parameters: Mapping[str, object]) -> Sequence[Row]:
-    """Run one driver-level statement (`%(name)s` parameters) and return its rows; in autocommit unless a
-    transaction is open.
-
-    The first statement after a server restart meets a dead pooled connection; a read may simply be asked again.
-    """
-    try:
-        return _fetch(statement, parameters)
-    except DatabaseUnavailable:
-        if in_transaction():
-            raise
-        return _fetch(statement, parameters)
-
-
-def fetch_one(statement: str, parameters: Mapping[str, object]) -> Row | None:
-    """Like `fetch_all`, for a statement that answers one row or none."""
-    rows = fetch_all(statement, parameters)
-    return rows[0] if rows else None
-
-
-def _fetch(statement: str, parameters: Mapping[str, object]) -> Sequence[Row]:
-    if in_transaction():
-        # Inside a unit of work a read must see what that work has written.
-        session = db.session()
-        session.flush()
-        return session.connection().exec_driver_sql(statement, parameters).mappings().all()
-    with read_connection() as connection:
-        return connection.exec_driver_sql(statement, parameters).mappings().all()
-
-
-def in_transaction() -> bool:
-    """Tell whether `transaction()` is open here."""
-    return bool(db.session.registry.has() and db.session().info.get(OPEN))
+def reads_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the engine for reads: always in autocommit, so nothing is to be undone between two."""
+    return {**options, "isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
 
 
 def is_connection_failure(error: Exception) -> bool:
     """Tell whether PostgreSQL was not there, as opposed to refusing the statement."""
     if isinstance(error, PoolTimeout):
         return True
-    if not isinstance(error, DBAPIError):
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(original, psycopg2.Error):
         return False
-    sqlstate = getattr(error.orig, "pgcode", None)
-    if error.connection_invalidated or (sqlstate is None and isinstance(error, OperationalError)):
-        return True
+    sqlstate = original.pgcode
+    if sqlstate is None:
+        # Without a state the server did not answer: the connection could not be made or broke.
+        return isinstance(original, psycopg2.OperationalError | psycopg2.InterfaceError)
     return str(sqlstate)[:2] in CONNECTION_CLASSES and sqlstate != QUERY_CANCELED

@@ -17,7 +17,7 @@ from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import Unauthenticated
 from rebootcamp.services import tokens
-from rebootcamp.storage.sql import fetch_one
+from rebootcamp.storage.statements import fetch_one
 
 EXTENSION: Final = "rebootcamp.authentication"
 ALGORITHM: Final = "HS256"

@@ -5,29 +5,82 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.challenges import period_of
 from rebootcamp.core.errors import InvalidField, NotFound
+from rebootcamp.core.json import dumps_text
 from rebootcamp.core.languages import Text
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeSubmitted
 from rebootcamp.events.journal import Recorded, lock_line, record
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
 from rebootcamp.services.challenges.errors import AlreadyCompleted, ChallengeClosed, WrongAnswer
-from rebootcamp.storage.transactions import transaction, translating
+from rebootcamp.storage.statements import fetch_one
+from rebootcamp.storage.transactions import transaction
+
+_OPEN: Final = """
+    SELECT c.id, c.slug, c.category, c.difficulty, c.cadence, c.validation, c.points, c.co2e_grams, c.answers,
+        c.translations,
+        c.is_published AND c.archived_at IS NULL
+            AND (c.starts_at IS NULL OR c.starts_at <= %(now)s)
+            AND (c.ends_at IS NULL OR c.ends_at > %(now)s) AS is_open,
+        NOT EXISTS (
+            SELECT 1 FROM challenge_completions d
+            WHERE d.user_id = %(user_id)s AND d.challenge_id = c.id AND d.status = 'validated') AS is_first
+    FROM challenges c WHERE c.id = %(challenge_id)s FOR SHARE OF c"""
+
+_INSERT: Final = """
+    INSERT INTO challenge_completions (
+        user_id, challenge_id, period, status, points, co2e_grams, evidence, completed_at, local_date)
+    VALUES (%(user_id)s, %(challenge_id)s, %(period)s, %(status)s, %(points)s, %(co2e_grams)s, %(evidence)s::jsonb,
+        %(completed_at)s, %(local_date)s)
+    ON CONFLICT DO NOTHING RETURNING id"""
+
+
+@dataclass(frozen=True)
+class OpenChallenge:
+    """What completing needs of a challenge, as locked; `is_first`: the learner holds no valid completion of it."""
+
+    id: int
+    slug: str
+    category: str
+    difficulty: str
+    cadence: str
+    validation: str
+    points: int
+    co2e_grams: int
+    answers: list[str]
+    translations: dict[str, Any]
+    is_open: bool
+    is_first: bool
+
+
+@dataclass(frozen=True)
+class NewCompletion:
+    """A completion that was just made."""
+
+    id: int
+    user_id: int
+    challenge_id: int
+    period: str
+    status: str
+    points: int
+    co2e_grams: int
+    completed_at: datetime
+    local_date: date
+    review_reason: str | None = None
 
 
 @dataclass(frozen=True)
 class Completed:
     """A completion and what it set off."""
 
-    completion: ChallengeCompletion
+    completion: ChallengeCompletion | NewCompletion
     recorded: Recorded
 
 
@@ -39,31 +92,19 @@ def complete_challenge(
     Raises `NotFound`, `ChallengeClosed`, `WrongAnswer`, `AlreadyCompleted`.
     """
     now = clock.now()
-    with transaction() as session:
+    with transaction():
         line = lock_line(actor.user_id)
-        challenge, is_first = _open_challenge(session, actor.user_id, challenge_id, now)
+        challenge = _open_challenge(actor.user_id, challenge_id, now)
         _verify_answer(challenge, answer)
-        completion = ChallengeCompletion(
-            user_id=actor.user_id,
-            challenge_id=challenge.id,
-            period=period_of(challenge.cadence, clock.local_date(now, line.timezone)),
-            status="pending" if challenge.validation == "approval" else "validated",
-            points=challenge.points,
-            co2e_grams=challenge.co2e_grams,
-            evidence=dict(evidence or {}),
-            completed_at=now,
-            local_date=clock.local_date(now, line.timezone),
-        )
-        with translating({"uq_challenge_completions_once": AlreadyCompleted()}):
-            session.add(completion)
+        completion = _insert(challenge, actor.user_id, now, clock.local_date(now, line.timezone), evidence or {})
         if completion.status == "pending":
             recorded = record(ChallengeSubmitted(**described(challenge, completion)), occurred_at=now)
         else:
-            recorded = record(completed_fact(challenge, completion, is_first=is_first), occurred_at=now)
+            recorded = record(completed_fact(challenge, completion, is_first=challenge.is_first), occurred_at=now)
     return Completed(completion, recorded)
 
 
-def described(challenge: Challenge, completion: ChallengeCompletion) -> dict[str, Any]:
+def described(challenge: Challenge | OpenChallenge, completion: ChallengeCompletion | NewCompletion) -> dict[str, Any]:
     """Return what every fact about a completion says; titles are kept as they were when it happened."""
     return {
         "learner_id": completion.user_id,
@@ -78,7 +119,9 @@ def described(challenge: Challenge, completion: ChallengeCompletion) -> dict[str
     }
 
 
-def completed_fact(challenge: Challenge, completion: ChallengeCompletion, *, is_first: bool) -> ChallengeCompleted:
+def completed_fact(
+    challenge: Challenge | OpenChallenge, completion: ChallengeCompletion | NewCompletion, *, is_first: bool
+) -> ChallengeCompleted:
     """Return the fact that a completion is valid."""
     return ChallengeCompleted(
         **described(challenge, completion),
@@ -98,20 +141,37 @@ def has_other_valid(completion_id: int | None, user_id: int, challenge_id: sa.Co
     return test if completion_id is None else test.where(ChallengeCompletion.id != completion_id)
 
 
-def _open_challenge(session: Session, user_id: int, challenge_id: int, now: datetime) -> tuple[Challenge, bool]:
-    # The share lock makes an edit or an archiving wait: what was open here is still open at the commit.
-    other = has_other_valid(None, user_id, challenge_id)
-    statement = sa.select(Challenge, ~other).where(Challenge.id == challenge_id).with_for_update(read=True)
-    row = session.execute(statement.execution_options(populate_existing=True)).one_or_none()
+def _open_challenge(user_id: int, challenge_id: int, now: datetime) -> OpenChallenge:
+    # The share lock makes an edit or an archiving wait: what is open here is still open at the commit.
+    row = fetch_one(_OPEN, {"user_id": user_id, "challenge_id": challenge_id, "now": now})
     if row is None:
         raise NotFound("challenge")
-    challenge, is_first = row
-    if not challenge.is_open(now):
+    challenge = OpenChallenge(**row)
+    if not challenge.is_open:
         raise ChallengeClosed
-    return challenge, is_first
+    return challenge
 
 
-def _verify_answer(challenge: Challenge, answer: str | None) -> None:
+def _insert(
+    challenge: OpenChallenge, user_id: int, now: datetime, day: date, evidence: Mapping[str, str]
+) -> NewCompletion:
+    values: dict[str, Any] = {
+        "user_id": user_id,
+        "challenge_id": challenge.id,
+        "period": period_of(challenge.cadence, day),
+        "status": "pending" if challenge.validation == "approval" else "validated",
+        "points": challenge.points,
+        "co2e_grams": challenge.co2e_grams,
+        "completed_at": now,
+        "local_date": day,
+    }
+    row = fetch_one(_INSERT, {**values, "evidence": dumps_text(evidence)})
+    if row is None:
+        raise AlreadyCompleted
+    return NewCompletion(id=row["id"], **values)
+
+
+def _verify_answer(challenge: OpenChallenge, answer: str | None) -> None:
     if challenge.validation != "answer":
         return
     if answer is None:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any, Final
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
-
+from rebootcamp.core.json import dumps_text
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.events.journal import LearnerLine
-from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant
-from rebootcamp.models.sql.challenges import ChallengeCompletion
-from rebootcamp.models.sql.progress import LearnerState, XpEntry
-from rebootcamp.services.gamification.progression import Badge, RuleBook, Standing, advance
+from rebootcamp.models.sql.progress import LearnerState
+from rebootcamp.services.gamification.progression import Badge, RuleBook, Standing, Step, advance
 from rebootcamp.services.gamification.rules import compile_rule
 from rebootcamp.services.gamification.streaks import Streak
+from rebootcamp.storage.statements import fetch_all
+
+_RULES: Final = "SELECT code, tier, points, version, criteria FROM badge_definitions WHERE is_active"
 
 
 class _RuleCache:
@@ -29,11 +28,11 @@ class _RuleCache:
         self._version: int | None = None
         self._rules = RuleBook(())
 
-    def get(self, session: Session, version: int) -> RuleBook:
+    def get(self, version: int) -> RuleBook:
         with self._lock:
             if self._version == version:
                 return self._rules
-        rules = load_rules(session)
+        rules = load_rules()
         with self._lock:
             self._version, self._rules = version, rules
         return rules
@@ -42,34 +41,81 @@ class _RuleCache:
 _cache = _RuleCache()
 
 
-def load_rules(session: Session) -> RuleBook:
+def load_rules() -> RuleBook:
     """Read and compile the active badge rules."""
-    rows = session.scalars(sa.select(BadgeDefinition).where(BadgeDefinition.is_active))
-    return RuleBook(Badge(b.code, b.tier, b.points, b.version, compile_rule(b.criteria)) for b in rows)
+    rows = fetch_all(_RULES, {})
+    return RuleBook(
+        Badge(row["code"], row["tier"], row["points"], row["version"], compile_rule(row["criteria"])) for row in rows
+    )
 
 
-def react(session: Session, line: LearnerLine, event: RecordedEvent) -> Sequence[Fact]:
-    """Apply one event to the learner's state and ledgers; return the facts that follow from it."""
-    rules = _cache.get(session, line.rules_version)
-    step = advance(standing_of(line.state), event, rules, lambda: _active_days(session, event.user_id))
-    _store(line.state, step.standing)
-    for grant in step.xp:
-        session.add(
-            XpEntry(
-                user_id=event.user_id,
-                event_id=event.event_id,
-                reason=grant.reason,
-                points=grant.points,
-                category=grant.category,
-                local_date=event.local_date,
+_LEDGERS: Final = """
+    WITH experience AS (
+        INSERT INTO xp_entries (user_id, event_id, reason, points, category, local_date)
+        SELECT %(user_id)s::bigint, event_id, reason, points, category, local_date
+        FROM jsonb_to_recordset(%(experience)s::jsonb) AS r (
+            event_id uuid, reason text, points integer, category text, local_date date)
+    ), revoked AS (
+        UPDATE badge_grants g SET revoked_at = r.revoked_at, revoke_reason = r.reason
+        FROM jsonb_to_recordset(%(revoked)s::jsonb) AS r (badge text, revoked_at timestamptz, reason text)
+        WHERE g.user_id = %(user_id)s::bigint AND g.badge_code = r.badge
+    )
+    INSERT INTO badge_grants AS g (
+        user_id, badge_code, event_id, seq, points, origin, rule_version, evidence, awarded_at)
+    SELECT %(user_id)s::bigint, badge, event_id, seq, points, origin, rule_version, evidence, awarded_at
+    FROM jsonb_to_recordset(%(granted)s::jsonb) AS r (badge text, event_id uuid, seq bigint, points integer,
+        origin text, rule_version integer, evidence jsonb, awarded_at timestamptz)
+    ON CONFLICT (user_id, badge_code) DO UPDATE SET event_id = excluded.event_id, seq = excluded.seq,
+        points = excluded.points, origin = excluded.origin, rule_version = excluded.rule_version,
+        evidence = excluded.evidence, awarded_at = excluded.awarded_at, revoked_at = NULL, revoke_reason = NULL"""
+
+_ACTIVE_DAYS: Final = """
+    SELECT DISTINCT local_date FROM challenge_completions WHERE user_id = %(user_id)s AND status = 'validated'"""
+
+
+class Engine:
+    """The engine's reaction to the events of one deed: the pure core decides, one statement writes the ledgers."""
+
+    def __init__(self, line: LearnerLine) -> None:
+        self._line = line
+        self._rules = _cache.get(line.rules_version)
+        self._standing = standing_of(line)
+        self._ledgers: dict[str, list[dict[str, Any]]] = {"experience": [], "revoked": [], "granted": []}
+
+    def on_event(self, event: RecordedEvent) -> Sequence[Fact]:
+        """Apply one event to the learner's standing; return the facts that follow from it."""
+        step = advance(self._standing, event, self._rules, self._active_days)
+        self._standing = step.standing
+        _store(self._line, step.standing)
+        self._note(event, step)
+        return step.facts
+
+    def save(self) -> None:
+        """Write the experience and the badges that the events gave or took back."""
+        if any(self._ledgers.values()):
+            rows = {name: dumps_text(entries) for name, entries in self._ledgers.items()}
+            fetch_all(_LEDGERS, {"user_id": self._line.user_id, **rows})
+
+    def _active_days(self) -> Iterable[date]:
+        return [row["local_date"] for row in fetch_all(_ACTIVE_DAYS, {"user_id": self._line.user_id})]
+
+    def _note(self, event: RecordedEvent, step: Step) -> None:
+        event_id, fact = str(event.event_id), event.fact
+        self._ledgers["experience"] += [
+            {**vars(grant), "event_id": event_id, "local_date": event.local_date} for grant in step.xp
+        ]
+        if isinstance(fact, BadgeAwarded):
+            self._ledgers["granted"].append(
+                {**fact.payload(), "event_id": event_id, "seq": event.seq, "awarded_at": event.occurred_at}
             )
-        )
-    _apply_badge_fact(session, event)
-    return step.facts
+        elif isinstance(fact, BadgeRevoked):
+            self._ledgers["revoked"].append(
+                {"badge": fact.badge, "revoked_at": event.occurred_at, "reason": fact.reason}
+            )
 
 
-def standing_of(state: LearnerState) -> Standing:
-    """Return the pure form of a stored state."""
+def standing_of(state: LearnerState | LearnerLine) -> Standing:
+    """Return the pure form of a stored or locked state."""
     return Standing(
         challenge_points=state.challenge_points,
         badge_points=state.badge_points,
@@ -80,49 +126,12 @@ def standing_of(state: LearnerState) -> Standing:
     )
 
 
-def _store(state: LearnerState, standing: Standing) -> None:
-    state.challenge_points = standing.challenge_points
-    state.badge_points = standing.badge_points
-    state.xp_total = standing.xp_total
-    state.daily_streak = standing.streak.current
-    state.longest_daily_streak = standing.streak.longest
-    state.last_active_on = standing.streak.last_active_on
-    state.counters = dict(standing.counters)
-    state.held_badges = {code: dict(holding) for code, holding in standing.held.items()}
-
-
-def _active_days(session: Session, user_id: int) -> Iterable[date]:
-    session.flush()
-    valid = ChallengeCompletion.status == "validated"
-    statement = sa.select(ChallengeCompletion.local_date).where(ChallengeCompletion.user_id == user_id, valid)
-    return session.scalars(statement.distinct())
-
-
-def _apply_badge_fact(session: Session, event: RecordedEvent) -> None:
-    fact = event.fact
-    if isinstance(fact, BadgeAwarded):
-        _grant(session, event, fact)
-    elif isinstance(fact, BadgeRevoked):
-        session.flush()
-        session.execute(
-            sa.update(BadgeGrant)
-            .where(BadgeGrant.user_id == event.user_id, BadgeGrant.badge_code == fact.badge)
-            .values(revoked_at=event.occurred_at, revoke_reason=fact.reason)
-        )
-
-
-def _grant(session: Session, event: RecordedEvent, fact: BadgeAwarded) -> None:
-    session.flush()
-    values = {
-        "event_id": event.event_id,
-        "seq": event.seq,
-        "points": fact.points,
-        "origin": fact.origin,
-        "rule_version": fact.rule_version,
-        "evidence": fact.evidence,
-        "awarded_at": event.occurred_at,
-        "revoked_at": None,
-        "revoke_reason": None,
-    }
-    statement = insert(BadgeGrant).values(user_id=event.user_id, badge_code=fact.badge, **values)
-    session.execute(statement.on_conflict_do_update(index_elements=["user_id", "badge_code"], set_=values))
+def _store(line: LearnerLine, standing: Standing) -> None:
+    line.challenge_points = standing.challenge_points
+    line.badge_points = standing.badge_points
+    line.xp_total = standing.xp_total
+    line.daily_streak = standing.streak.current
+    line.longest_daily_streak = standing.streak.longest
+    line.last_active_on = standing.streak.last_active_on
+    line.counters = dict(standing.counters)
+    line.held_badges = dict(standing.held)

@@ -197,11 +197,7 @@ def _award_newly_met(step: Step, changed: Iterable[str], rules: RuleBook, event:
 def _revoke_no_longer_met(step: Step, learner_id: int, rules: RuleBook) -> Step:
     """Decide which badges fall with the facts they rested on; badges given by hand stay."""
     standing = step.standing
-    lost = {
-        code: holding
-        for code, holding in standing.held.items()
-        if holding["origin"] == "rule" and code in rules.badges and not rules.badges[code].rule.holds(standing.counters)
-    }
+    lost = _unsupported(standing, rules)
     if not lost:
         return step
     held = {code: holding for code, holding in standing.held.items() if code not in lost}
@@ -216,6 +212,22 @@ def _revoke_no_longer_met(step: Step, learner_id: int, rules: RuleBook) -> Step:
         for code, holding in sorted(lost.items())
     )
     return replace(step, standing=replace(standing, held=held), facts=facts)
+
+
+def _unsupported(standing: Standing, rules: RuleBook) -> dict[str, Mapping[str, Any]]:
+    """Return the held badges that only their own points, or each other's, still earn."""
+    lost = {
+        code: holding
+        for code, holding in standing.held.items()
+        if holding["origin"] == "rule" and code in rules.badges
+    }
+    points = standing.counters.get(POINTS_COUNTER, 0) - sum(holding["points"] for holding in lost.values())
+    while True:
+        counters = {**standing.counters, POINTS_COUNTER: points}
+        earned = [code for code in lost if rules.badges[code].rule.holds(counters)]
+        if not earned:
+            return lost
+        points += sum(lost.pop(code)["points"] for code in earned)
 
 
 def _holding(origin: str, points: int, tier: str) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from rebootcamp.models.mongo.badges import AwardDocument
 from rebootcamp.models.mongo.progress import HistoryDocument
 from rebootcamp.storage.documents import by_id
 from rebootcamp.storage.mongo import Doc, MongoUnavailable, guarded
-from rebootcamp.storage.sql import Row, fetch_all, fetch_one
+from rebootcamp.storage.sql import Row
+from rebootcamp.storage.statements import fetch_all, fetch_one
 
 HISTORY_ORDER, AWARD_ORDER = "history", "awards"
 

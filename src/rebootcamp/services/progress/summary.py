@@ -17,7 +17,8 @@ from rebootcamp.services.gamification.progression import CATEGORY_POINTS, CHALLE
 from rebootcamp.services.gamification.rules import counter_key
 from rebootcamp.services.gamification.streaks import Streak
 from rebootcamp.storage.mongo import MongoUnavailable, guarded
-from rebootcamp.storage.sql import Row, fetch_one
+from rebootcamp.storage.sql import Row
+from rebootcamp.storage.statements import fetch_one
 
 # More pending events than this are not folded: PostgreSQL then tells the whole story at a fixed price.
 MAX_GAP: Final = 100

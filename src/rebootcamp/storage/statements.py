@@ -1,0 +1,131 @@
+"""Driver-level statements for the hot paths: planned once for each connection, rows as plain dicts.
+
+Each statement is prepared on its pooled connection at the first use. That saves PostgreSQL the planning and this
+process the compiling and the result metadata, together more than the query itself costs (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import psycopg2
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import PoolProxiedConnection
+
+from rebootcamp.core.errors import Busy, DatabaseUnavailable
+from rebootcamp.storage.sql import OPEN, QUERY_CANCELED, READS, Row, db, is_connection_failure
+
+Parameters = Mapping[str, object]
+
+_PARAMETER: Final = re.compile(r"%\((\w+)\)s")
+# A migration changed what a statement returns, or something else dropped the statement: prepare it again.
+_STALE_PLAN: Final = ("0A000", "26000")
+
+
+class _StalePlan(Exception):
+    """The connection's prepared statement is no longer usable."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    name: str
+    prepare: str
+    execute: str
+    parameters: tuple[str, ...]
+
+
+def fetch_all(statement: str, parameters: Parameters) -> Sequence[Row]:
+    """Run a statement (`%(name)s` parameters) and return its rows.
+
+    In autocommit, unless a transaction is open: then it belongs to it. Raises `DatabaseUnavailable`; `Busy` when
+    the statement took too long; inside a transaction SQLAlchemy's errors, which `transaction()` translates.
+    """
+    prepared = _prepared(statement)
+    if in_transaction():
+        return _run_in_transaction(prepared, parameters)
+    try:
+        return _read(prepared, parameters)
+    except (DatabaseUnavailable, _StalePlan):
+        # The first statement after a server restart meets a dead connection: a read may simply be asked again.
+        return _read(prepared, parameters)
+
+
+def fetch_one(statement: str, parameters: Parameters) -> Row | None:
+    """Like `fetch_all`, for a statement that answers one row or none."""
+    rows = fetch_all(statement, parameters)
+    return rows[0] if rows else None
+
+
+def in_transaction() -> bool:
+    """Tell whether `transaction()` is open here."""
+    return bool(db.session.registry.has() and db.session().info.get(OPEN))
+
+
+def _run_in_transaction(prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:
+    session = db.session()
+    session.flush()
+    connection = session.connection()
+    try:
+        return _execute(connection.connection, prepared, parameters)
+    except psycopg2.Error as error:
+        is_disconnect = is_connection_failure(error)
+        if is_disconnect or error.pgcode in _STALE_PLAN:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            prepared.execute, None, error, psycopg2.Error, connection_invalidated=is_disconnect
+        ) from error
+
+
+def _read(prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:
+    try:
+        connection = db.engines[READS].raw_connection()
+    except SQLAlchemyError as error:
+        if is_connection_failure(error):
+            raise DatabaseUnavailable from error
+        raise
+    try:
+        return _execute(connection, prepared, parameters)
+    except psycopg2.Error as error:
+        raise _after_failure(connection, error) from error
+    finally:
+        connection.close()
+
+
+def _execute(connection: PoolProxiedConnection, prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:
+    known: set[str] = connection.info.setdefault("prepared", set())
+    with closing(connection.cursor()) as cursor:
+        if prepared.name not in known:
+            cursor.execute(prepared.prepare)
+            known.add(prepared.name)
+        cursor.execute(prepared.execute, [parameters[name] for name in prepared.parameters])
+        if not cursor.description:
+            return []
+        columns = [column[0] for column in cursor.description]
+        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _after_failure(connection: PoolProxiedConnection, error: psycopg2.Error) -> Exception:
+    if is_connection_failure(error):
+        # All pooled connections were made to the server that went away.
+        connection.invalidate(error)
+        db.engines[READS].dispose()
+        return DatabaseUnavailable()
+    if error.pgcode in _STALE_PLAN:
+        connection.invalidate(error)
+        return _StalePlan()
+    return Busy() if error.pgcode == QUERY_CANCELED else error
+
+
+@lru_cache(maxsize=512)
+def _prepared(statement: str) -> _Prepared:
+    names = tuple(dict.fromkeys(_PARAMETER.findall(statement)))
+    numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", statement)
+    name = "rebootcamp_" + hashlib.sha256(statement.encode()).hexdigest()[:16]
+    slots = f" ({', '.join(['%s'] * len(names))})" if names else ""
+    return _Prepared(name, f"PREPARE {name} AS {numbered}", f"EXECUTE {name}{slots}", names)
