@@ -1,0 +1,125 @@
+"""Recorded events without stores, for the pure parts of the spine."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from rebootcamp.core.ids import event_id
+from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
+from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
+from rebootcamp.events.facts import Fact, RecordedEvent
+from rebootcamp.services.gamification.progression import Badge, RuleBook, Standing, Step, advance
+from rebootcamp.services.gamification.rules import compile_rule
+
+DAY = date(2026, 5, 1)
+
+
+def happened(fact: Fact, seq: int, day: date = DAY) -> RecordedEvent:
+    """Return the fact as event `seq` of its learner's line, at noon of the day."""
+    return RecordedEvent(
+        event_id=event_id(fact.learner_id, seq),
+        user_id=fact.learner_id,
+        seq=seq,
+        occurred_at=datetime.combine(day, time(12), tzinfo=UTC),
+        local_date=day,
+        timezone="UTC",
+        fact=fact,
+    )
+
+
+def completed(challenge_id: int = 1, **fields: Any) -> ChallengeCompleted:
+    """Return a completion worth 20 points; `fields` override."""
+    values: dict[str, Any] = {
+        "learner_id": 1,
+        "completion_id": challenge_id,
+        "slug": f"challenge-{challenge_id}",
+        "titles": {"en": f"Challenge {challenge_id}", "fr": f"Défi {challenge_id}"},
+        "category": "energy",
+        "difficulty": "easy",
+        "cadence": "once",
+        "period": "once",
+        "points": 20,
+        "co2e_grams": 100,
+        "is_first": True,
+    }
+    return ChallengeCompleted(challenge_id=challenge_id, **{**values, **fields})
+
+
+def revoked(fact: ChallengeCompleted, *, is_last: bool = True) -> ChallengeRevoked:
+    """Return the revocation of a completion."""
+    values = {**fact.payload(), "learner_id": fact.learner_id}
+    del values["is_first"]
+    return ChallengeRevoked(**values, is_last=is_last, reason="A test.")
+
+
+def awarded(badge: str = "first_step", points: int = 10, **fields: Any) -> BadgeAwarded:
+    """Return a badge given by hand; `fields` override."""
+    values = {"learner_id": 1, "tier": "bronze", "origin": "manual", "rule_version": 1, "evidence": {"reason": "Test"}}
+    return BadgeAwarded(badge=badge, points=points, **{**values, **fields})
+
+
+def taken_back(badge: str = "first_step", points: int = 10, **fields: Any) -> BadgeRevoked:
+    """Return the revocation of a badge."""
+    return BadgeRevoked(badge=badge, points=points, **{"learner_id": 1, "tier": "bronze", "reason": "Test", **fields})
+
+
+def rule(code: str, criteria: dict[str, Any], points: int = 10) -> Badge:
+    """Return a badge as the engine knows it."""
+    return Badge(code, "bronze", points, 1, compile_rule(criteria))
+
+
+class PureLine:
+    """A learner's line in memory: what the journal does with the engine, without stores."""
+
+    def __init__(self, rules: RuleBook, learner_id: int = 1) -> None:
+        self.rules, self.learner_id = rules, learner_id
+        self.standing = Standing()
+        self.events: list[RecordedEvent] = []
+        self.steps: list[Step] = []
+        self.valid: list[tuple[ChallengeCompleted, date]] = []
+
+    def complete(self, challenge_id: int, day: date = DAY, **fields: Any) -> ChallengeCompleted:
+        """Complete a challenge validly."""
+        is_first = all(fact.challenge_id != challenge_id for fact, _ in self.valid)
+        number = len(self.events) + 1
+        fact = completed(challenge_id, learner_id=self.learner_id, completion_id=number, is_first=is_first, **fields)
+        self.valid.append((fact, day))
+        self._record(fact, day)
+        return fact
+
+    def revoke(self, index: int) -> None:
+        """Take back one of the valid completions."""
+        fact, day = self.valid.pop(index)
+        is_last = all(other.challenge_id != fact.challenge_id for other, _ in self.valid)
+        self._record(revoked(fact, is_last=is_last), day)
+
+    def award(self, code: str, points: int) -> None:
+        """Give a badge by hand, unless it is held."""
+        if code not in self.standing.held:
+            self._record(awarded(code, points, learner_id=self.learner_id), DAY)
+
+    def take(self, code: str) -> None:
+        """Take a held badge back."""
+        if code in self.standing.held:
+            points = self.standing.held[code]["points"]
+            self._record(taken_back(code, points, learner_id=self.learner_id), DAY)
+
+    def awards_of(self, code: str) -> int:
+        """Return how often the badge was awarded, less how often it was revoked."""
+        counts: Counter[bool] = Counter()
+        for event in self.events:
+            if isinstance(event.fact, BadgeAwarded | BadgeRevoked) and event.fact.badge == code:
+                counts[isinstance(event.fact, BadgeAwarded)] += 1
+        return counts[True] - counts[False]
+
+    def _record(self, fact: Fact, day: date) -> None:
+        queue = deque([fact])
+        while queue:
+            event = happened(queue.popleft(), len(self.events) + 1, day)
+            self.events.append(event)
+            step = advance(self.standing, event, self.rules, lambda: [active for _, active in self.valid])
+            self.steps.append(step)
+            self.standing = step.standing
+            queue.extend(step.facts)

@@ -1,0 +1,87 @@
+"""Settings: safe by default, and clear about what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rebootcamp.config import ConfigurationError, Settings
+
+GOOD = {
+    "SECRET_KEY": "k3Yw0rd-that-nobody-would-guess-7421!",
+    "DATABASE_URL": "postgresql://u:p@localhost/app",
+    "MONGODB_URI": "mongodb://localhost/?replicaSet=rs0",
+}
+
+
+def test_production_is_the_default_and_accepts_a_real_secret() -> None:
+    settings = Settings.from_env(GOOD)
+    assert settings.is_production
+    assert settings.failpoints == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY"),
+        ({"SECRET_KEY": "short"}, "32 bytes"),
+        ({"SECRET_KEY": "change-me-change-me-change-me-please"}, "sample"),
+        ({"SECRET_KEY": "a" * 40}, "sample"),
+        ({"TEST_FAILPOINTS": "relay.claimed"}, "TEST_FAILPOINTS"),
+        ({"APP_ENV": "staging"}, "APP_ENV"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL"),
+        ({"MONGODB_URI": ""}, "MONGODB_URI"),
+        ({"RELAY_BATCH": "many"}, "RELAY_BATCH must be a number"),
+        ({"RELAY_BATCH": "0"}, "between 1 and 5000"),
+        ({"RELAY_POLL_SECONDS": "nan"}, "RELAY_POLL_SECONDS must lie"),
+        ({"DATABASE_POOL_SIZE": "1e9"}, "DATABASE_POOL_SIZE"),
+        ({"MAX_BODY_BYTES": "-1"}, "MAX_BODY_BYTES"),
+    ],
+)
+def test_unsafe_environment_is_refused_by_name(change: dict[str, str], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        Settings.from_env({**GOOD, **change})
+
+
+@pytest.mark.parametrize("environment", ["development", "test"])
+def test_failpoints_and_plain_secrets_are_for_development_only(environment: str) -> None:
+    settings = Settings.from_env(
+        {**GOOD, "APP_ENV": environment, "SECRET_KEY": "a" * 40, "TEST_FAILPOINTS": "relay.claimed"}
+    )
+    assert settings.failpoints == "relay.claimed"
+    assert not settings.is_production
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_database_url_names_its_driver(scheme: str) -> None:
+    settings = Settings.from_env({**GOOD, "DATABASE_URL": f"{scheme}://u:p@localhost/app"})
+    assert settings.database_url == "postgresql+psycopg2://u:p@localhost/app"
+
+
+def test_lists_and_numbers_are_read() -> None:
+    settings = Settings.from_env(
+        {
+            **GOOD,
+            "CORS_ORIGINS": "https://a.example, https://b.example,",
+            "RELAY_POLL_SECONDS": "0.5",
+            "RELAY_BATCH": "",
+        }
+    )
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert (settings.relay_poll_seconds, settings.relay_batch) == (0.5, Settings.relay_batch)
+
+
+def test_environment_wins_over_dotenv_and_dotenv_over_the_running_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (*GOOD, "MONGODB_DATABASE", "LOG_LEVEL", "RUN_DIR", "APP_ENV"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".run").mkdir()
+    (tmp_path / ".run" / "env").write_text("".join(f"{k}='{v}'\n" for k, v in GOOD.items()) + "LOG_LEVEL=debug\n")
+    assert Settings.from_env().log_level == "DEBUG"
+    (tmp_path / ".env").write_text("LOG_LEVEL=warning\nMONGODB_DATABASE=other\n")
+    monkeypatch.setenv("MONGODB_DATABASE", "mine")
+    settings = Settings.from_env()
+    assert (settings.log_level, settings.mongodb_database) == ("WARNING", "mine")
