@@ -93,7 +93,8 @@ class Relay:
                 pause = min(pause * 2, OUTAGE_LONGEST_PAUSE)
                 continue
             pause = self._poll_seconds
-            if not batch.delivered and not batch.refused:
+            # Fewer and fuller batches: reads fold what waits, so nobody sees the pause, and every command gains.
+            if batch.delivered < self._batch:
                 stop.wait(self._poll_seconds)
 
     def drain(self) -> int:
