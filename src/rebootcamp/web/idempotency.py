@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,10 +20,12 @@ from rebootcamp.core import clock
 from rebootcamp.core.errors import DomainError, Kind
 from rebootcamp.core.languages import Text
 from rebootcamp.models.sql.operations import IdempotencyKey
+from rebootcamp.services.tokens import derive_key
 from rebootcamp.storage.transactions import LOCK_NOT_AVAILABLE, savepoint, transaction
 from rebootcamp.web.problems import problem_response, status_of
 from rebootcamp.web.requests import context
 
+KEY_PURPOSE: Final = "idempotency"
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
 LIFETIME: Final = timedelta(hours=24)
@@ -95,9 +97,15 @@ def idempotent(view: Callable[..., Any]) -> Callable[..., Response]:
 
 def _attempt(key: str) -> Attempt:
     body, user_id = request.get_data(cache=True), context().user_id
-    scope = f"anonymous:{hashlib.sha256(body).hexdigest()}" if user_id is None else f"user:{user_id}"
+    scope = f"anonymous:{_digest(body).hex()}" if user_id is None else f"user:{user_id}"
     head = f"{request.method} {request.full_path}\n".encode()
-    return Attempt(scope, key, hashlib.sha256(head + body).digest())
+    return Attempt(scope, key, _digest(head + body))
+
+
+def _digest(data: bytes) -> bytes:
+    """Return a keyed hash: a body may hold a password, and a plain hash of it could be guessed offline."""
+    secret = current_app.config["REBOOTCAMP"].secret_key
+    return hmac.digest(derive_key(secret, KEY_PURPOSE), data, "sha256")
 
 
 def _once(attempt: Attempt, run: Callable[[], Response]) -> Response:
