@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from flask import Response, request
 
-from rebootcamp.core import json
 from rebootcamp.schemas import badges as schemas
 from rebootcamp.schemas.progress import AwardOut, render_award
 from rebootcamp.services import badges, progress
 from rebootcamp.services.gamification.rules import in_words
 from rebootcamp.web.authentication import current_actor
-from rebootcamp.web.etags import etag_of, not_modified, require_match
+from rebootcamp.web.etags import etag_of, require_match, revalidated
 from rebootcamp.web.idempotency import idempotent
 from rebootcamp.web.languages import current_language
 from rebootcamp.web.paging import page_body
@@ -31,9 +29,7 @@ blueprint = Blueprint("badges", __name__, url_prefix="/api", description="Badges
 def list_badges(query: dict[str, Any]) -> Response:
     """List the active badges with the caller's advance towards each."""
     page = badges.list_badges(current_actor(), query["page"], tier=query["tier"])
-    body = page_body(page, _rendered)
-    etag = etag_of("badges", hashlib.sha256(json.dumps(body)).hexdigest()[:32])
-    return not_modified(etag) or json_response(body, etag=etag)
+    return revalidated(page_body(page, _rendered), "badges")
 
 
 @blueprint.route("/badges", methods=["POST"])
@@ -54,7 +50,8 @@ def create_badge(body: dict[str, Any]) -> Response:
 @blueprint.alt_response(404, "NotFound")
 def get_badge(code: str) -> Response:
     """Read one badge."""
-    return _badge(code, 200)
+    view = badges.get_badge(current_actor(), code)
+    return revalidated(_rendered(view), "badge", code, view.row["version"])
 
 
 @blueprint.route("/badges/<string:code>", methods=["PATCH"])

@@ -12,7 +12,7 @@ from rebootcamp.services import challenges
 from rebootcamp.services.badges import current_badge_names
 from rebootcamp.services.gamification.rewards import rewards_of
 from rebootcamp.web.authentication import current_actor
-from rebootcamp.web.etags import etag_of, require_match
+from rebootcamp.web.etags import etag_of, require_match, revalidated
 from rebootcamp.web.idempotency import idempotent
 from rebootcamp.web.languages import current_language
 from rebootcamp.web.paging import page_response
@@ -53,7 +53,8 @@ def create_challenge(body: dict[str, Any]) -> Response:
 def get_challenge(challenge_id: int) -> Response:
     """Read one challenge."""
     view = challenges.get_challenge(current_actor(), challenge_id)
-    return json_response(_rendered(view.challenge, completed=view.completed), etag=_etag(view.challenge))
+    challenge = view.challenge
+    return revalidated(_rendered(challenge, completed=view.completed), "challenge", challenge.id, challenge.version)
 
 
 @blueprint.route("/challenges/<id:challenge_id>", methods=["PATCH"])

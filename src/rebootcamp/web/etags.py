@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from typing import Any
 
 from flask import Response, request
 
+from rebootcamp.core import json
 from rebootcamp.core.errors import StaleEdit
+from rebootcamp.web.languages import current_language
+from rebootcamp.web.responses import bytes_response
 
 _TAGS = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _ILLEGAL = re.compile(r"[^\x21\x23-\x7e]")
@@ -25,7 +30,7 @@ def is_conditional() -> bool:
 def not_modified(etag: str) -> Response | None:
     """Return the 304 answer when the caller already holds this representation, else None."""
     header = request.environ.get("HTTP_IF_NONE_MATCH")
-    if header is None or not _matches(header, etag, weak=True):
+    if header is None or not _matches(header, etag):
         return None
     response = Response(status=304)
     response.headers["ETag"] = etag
@@ -33,15 +38,27 @@ def not_modified(etag: str) -> Response | None:
     return response
 
 
-def require_match(current_etag: str) -> None:
-    """Raise `StaleEdit` when If-Match names another version than the current one; without the header, pass."""
+def revalidated(body: dict[str, Any], *parts: object) -> Response:
+    """Return the body, or 304 when the caller holds these very bytes; `parts` begin the entity tag."""
+    data = json.dumps(body)
+    etag = etag_of(*parts, current_language(), hashlib.sha256(data).hexdigest()[:32])
+    return not_modified(etag) or bytes_response(data, etag=etag)
+
+
+def require_match(version_etag: str) -> None:
+    """Raise `StaleEdit` when If-Match names another version than the current one; without the header, pass.
+
+    What a tag says after the version (`revalidated` adds the reader's language and view) does not matter to an edit.
+    """
     header = request.environ.get("HTTP_IF_MATCH")
-    if header is not None and not _matches(header, current_etag, weak=False):
+    if header is None or header.strip() == "*":
+        return
+    version = version_etag.strip('"')
+    if not any(not mark and f"{tag}-".startswith(f"{version}-") for mark, tag in _TAGS.findall(header)):
         raise StaleEdit
 
 
-def _matches(header: str, etag: str, *, weak: bool) -> bool:
+def _matches(header: str, etag: str) -> bool:
     if header == etag or header.strip() == "*":
         return True
-    wanted = etag.removeprefix("W/")
-    return any(f'"{tag}"' == wanted and (weak or not mark) for mark, tag in _TAGS.findall(header))
+    return any(f'"{tag}"' == etag for _, tag in _TAGS.findall(header))

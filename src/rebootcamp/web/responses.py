@@ -30,7 +30,12 @@ class OrjsonProvider(JSONProvider):
 
 def json_response(payload: object, status: int = 200, etag: str | None = None) -> Response:
     """Return the payload as JSON; an `etag` (from `etags.etag_of`) makes it revalidatable by its reader alone."""
-    response = Response(json.dumps(payload), status, content_type=JSON_TYPE)
+    return bytes_response(json.dumps(payload), status, etag)
+
+
+def bytes_response(data: bytes, status: int = 200, etag: str | None = None) -> Response:
+    """Return JSON that is already encoded."""
+    response = Response(data, status, content_type=JSON_TYPE)
     if etag is not None:
         response.headers["ETag"] = etag
         response.headers["Cache-Control"] = "private, no-cache"
