@@ -43,7 +43,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the process environment, then `.env`, then the pair that `make run` left in RUN_DIR."""
+        """Read the process environment, then the pair of a running `make run` (RUN_DIR/env), then `.env`."""
         env = _layered(os.environ) if environ is None else dict(environ)
         settings = cls(
             app_env=env.get("APP_ENV", "production"),
@@ -97,8 +97,9 @@ def run_directory(environ: Mapping[str, str] = os.environ) -> Path:
 def _layered(environ: Mapping[str, str]) -> dict[str, str]:
     merged: dict[str, str] = {}
     files = [Path(".env")]
-    if "DATABASE_URL" not in environ and not (files[0].exists() and "DATABASE_URL" in dotenv_values(files[0])):
-        files.insert(0, run_directory(environ) / "env")
+    if "DATABASE_URL" not in environ:
+        # It exists only while `make run` runs, and then its stores are the ones that are meant.
+        files.append(run_directory(environ) / "env")
     for file in files:
         if file.exists():
             merged.update({key: value for key, value in dotenv_values(file).items() if value is not None})

@@ -27,9 +27,9 @@ from rebootcamp.config import Settings
 
 Doc = dict[str, Any]
 
-SELECTION_TIMEOUT_MS = 800
+SELECTION_TIMEOUT_MS = 500
 OPERATION_TIMEOUT_MS = 2000
-BREAKER_FAILURES = 3
+BREAKER_FAILURES = 2
 BREAKER_SECONDS = 5.0
 DUPLICATE_KEY = 11000
 # Interrupted, shutting down, stepping down, not primary, network: the server will be back.
@@ -83,6 +83,8 @@ def make_client(uri: str) -> MongoClient[Doc]:
         journal=True,
         readConcernLevel="majority",
         retryWrites=True,
+        # A read has PostgreSQL to fall back on: trying again would only make the caller wait.
+        retryReads=False,
         tz_aware=True,
         appname="rebootcamp",
         maxPoolSize=16,

@@ -29,6 +29,8 @@ DEMO_ACCOUNTS = ("admin@example.org", "instructor@example.org", "examiner@exampl
 DEMO_PASSWORD = "rebootcamp-demo-2026"  # noqa: S105
 STEPS = 6
 READY_TIMEOUT = 60.0
+# Long enough to look at the service without one of its stores, or to start the server again by hand.
+OUTAGE_SECONDS = 30.0
 LOG_LIMIT = 5_000_000
 
 
@@ -38,12 +40,16 @@ class Stopped(Exception):
 
 @dataclass
 class Child:
-    """A process that must stay alive; one with `restart` is started again instead of ending the run."""
+    """A process that must stay alive; one with `restart` is started again instead of ending the run.
+
+    A store that stops is an outage which the service survives: it is left alone for a while, then started again.
+    """
 
     name: str
     process: "subprocess.Popen[bytes]"
     log: Path
     restart: Callable[[], "subprocess.Popen[bytes]"] | None = None
+    server: EmbeddedPostgres | EmbeddedMongo | None = None
     started: float = 0.0
     failures: int = 0
     retry_at: float = 0.0
@@ -86,6 +92,7 @@ class Supervisor:
         self.asked_to_stop = threading.Event()
         self.cleanup = ExitStack()
         self._step = 0
+        self._announced = False
 
     @property
     def url(self) -> str:
@@ -155,7 +162,7 @@ class Supervisor:
         self.cleanup.callback(server.stop)
         server.start()
         if server.process is not None:
-            self.children.append(Child(server.name, server.process, server.log))
+            self.children.append(Child(server.name, server.process, server.log, server=server))
         self.environ[variable] = server.url
         if isinstance(server, EmbeddedPostgres):
             self.environ["POSTGRES_BIN"] = str(server.bin_dir)
@@ -169,6 +176,7 @@ class Supervisor:
         names = ("DATABASE_URL", "MONGODB_URI", "MONGODB_DATABASE", "SECRET_KEY", "APP_ENV", "PORT", "POSTGRES_BIN")
         lines = [f"{name}={self.environ[name]}\n" for name in names if self.environ.get(name)]
         write_private(self.run_dir / "env", "".join(lines))
+        self.cleanup.callback((self.run_dir / "env").unlink, missing_ok=True)
 
     def _module(self, log: Path, *command: str) -> "subprocess.Popen[bytes]":
         return spawn([sys.executable, "-m", *command], log=log, run_dir=self.run_dir, env=self.environ)
@@ -220,6 +228,7 @@ class Supervisor:
         print(f"\n  API        {self.url}\n  docs       {self.url}/api/docs\n  logs       {self.run_dir}/logs")
         print(f"  accounts   {', '.join(DEMO_ACCOUNTS)}\n  password   {DEMO_PASSWORD}\n\n  Ctrl-C stops everything.\n")
         print(f"ready {self.url}", flush=True)
+        self._announced = True
 
     def _pause(self, seconds: float) -> None:
         if self.asked_to_stop.wait(seconds):
@@ -229,12 +238,38 @@ class Supervisor:
         for child in self.children:
             if child.process.poll() is None:
                 continue
+            if child.server is not None and self._announced:
+                self._wait_out(child, child.server)
+                continue
             if child.restart is None:
                 raise DevError(
                     f"{child.name} stopped unexpectedly (exit {child.process.returncode}); "
                     f"{child.log} ends with:\n{tail(child.log)}"
                 )
             self._revive(child, child.restart)
+
+    def _wait_out(self, child: Child, server: EmbeddedPostgres | EmbeddedMongo) -> None:
+        now = time.monotonic()
+        if not child.retry_at:
+            child.retry_at = now + OUTAGE_SECONDS
+            print(
+                f"{child.name} stopped (exit {child.process.returncode}): the service goes on without it; "
+                f"started again in {OUTAGE_SECONDS:.0f} s, see {child.log}",
+                flush=True,
+            )
+        elif now >= child.retry_at:
+            child.retry_at = 0.0
+            if not is_port_free("127.0.0.1", server.port):
+                # Somebody started it by hand on its own port; it is theirs now.
+                child.retry_at = now + OUTAGE_SECONDS
+                return
+            try:
+                server.start()
+            except DevError as error:
+                print(error, flush=True)
+            else:
+                print(f"{child.name} is back", flush=True)
+                child.process = server.process or child.process
 
     def _revive(self, child: Child, restart: Callable[[], "subprocess.Popen[bytes]"]) -> None:
         now = time.monotonic()
