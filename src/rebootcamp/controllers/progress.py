@@ -97,5 +97,5 @@ def _progress_etag(row: Any) -> str:
 def _line_etag(kind: str, user_id: int, query: dict[str, Any]) -> str:
     page = query["page"]
     filters = query.get("type") or query.get("state")
-    last_seq = progress.get_last_seq(current_actor(), user_id)
-    return etag_of(kind, user_id, last_seq, page.limit, page.cursor, filters, current_language())
+    versions = progress.get_list_version(current_actor(), user_id)
+    return etag_of(kind, user_id, *versions, page.limit, page.cursor, filters, current_language())

@@ -1,6 +1,6 @@
 """Progress: what both stores together tell about a learner."""
 
-from rebootcamp.services.progress.history import HistoryPage, get_award, get_last_seq, list_awards, list_history
+from rebootcamp.services.progress.history import HistoryPage, get_award, get_list_version, list_awards, list_history
 from rebootcamp.services.progress.score import ScoreItem, list_score
 from rebootcamp.services.progress.summary import Progress, get_progress, get_progress_version, local_date_of
 
@@ -9,7 +9,7 @@ __all__ = [
     "Progress",
     "ScoreItem",
     "get_award",
-    "get_last_seq",
+    "get_list_version",
     "get_progress",
     "get_progress_version",
     "list_awards",

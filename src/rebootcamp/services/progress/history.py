@@ -20,7 +20,8 @@ from rebootcamp.storage.statements import fetch_all, fetch_one
 
 HISTORY_ORDER, AWARD_ORDER = "history", "awards"
 
-_LAST_SEQ: Final = "SELECT last_seq FROM learner_states WHERE user_id = %(user_id)s"
+_LIST_VERSION: Final = """
+    SELECT s.last_seq, m.rules_version FROM learner_states s CROSS JOIN app_meta m WHERE s.user_id = %(user_id)s"""
 
 _GRANTS: Final = """
     SELECT g.user_id, g.badge_code AS badge, s.held_badges -> g.badge_code ->> 'tier' AS held_tier, d.tier, g.points,
@@ -38,18 +39,18 @@ class HistoryPage:
     is_degraded: bool
 
 
-def get_last_seq(actor: Actor, user_id: int) -> int:
-    """Return the learner's newest sequence number; raise `NotFound` when it is not the caller's to know."""
+def get_list_version(actor: Actor, user_id: int) -> tuple[int, int]:
+    """Return what a learner's lists depend on, the newest event and the names of badges; raise `NotFound`."""
     actor.require_self_or("progress:read_any", user_id)
-    row = fetch_one(_LAST_SEQ, {"user_id": user_id})
+    row = fetch_one(_LIST_VERSION, {"user_id": user_id})
     if row is None:
         raise NotFound("user")
-    return int(row["last_seq"])
+    return row["last_seq"], row["rules_version"]
 
 
 def list_history(actor: Actor, user_id: int, page: PageRequest, *, event_type: str | None) -> HistoryPage:
     """List a learner's events, newest first: `history` documents. Raises `NotFound`."""
-    get_last_seq(actor, user_id)
+    get_list_version(actor, user_id)
     key = page.key(HISTORY_ORDER, (int,))
     before = int(key[0]) if key else None
     wanted: dict[str, Any] = {"before": before, "event_type": event_type, "limit": page.limit + 1}
@@ -62,7 +63,7 @@ def list_history(actor: Actor, user_id: int, page: PageRequest, *, event_type: s
 
 def list_awards(actor: Actor, user_id: int, page: PageRequest, *, state: str) -> HistoryPage:
     """List a learner's awards in one state (`held`, `revoked`), newest first: `awards` documents. Raises `NotFound`."""
-    get_last_seq(actor, user_id)
+    get_list_version(actor, user_id)
     pending = list(fetch_pending(user_id))
     try:
         with guarded():

@@ -9,7 +9,7 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.events.facts import RecordedEvent
 from rebootcamp.events.store import fetch_scoring
-from rebootcamp.services.progress.history import get_last_seq
+from rebootcamp.services.progress.history import get_list_version
 
 ORDER: Final = "score"
 
@@ -25,7 +25,7 @@ class ScoreItem:
 
 def list_score(actor: Actor, user_id: int, page: PageRequest) -> Page[ScoreItem]:
     """List what made the learner's score, newest first; over all pages the points sum to it. Raises `NotFound`."""
-    get_last_seq(actor, user_id)
+    get_list_version(actor, user_id)
     key = page.key(ORDER, (int,))
     events = fetch_scoring(user_id, before=int(key[0]) if key else None, limit=page.limit + 1)
     items = [ScoreItem(event, event.fact.score_points, event.fact.type.partition(".")[0]) for event in events]
