@@ -1,0 +1,157 @@
+"""Conditional requests over HTTP: nothing is sent twice, and no edit is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.controllers.wire import Person, Wire, assert_problem
+from tests.factories import complete, drain, make_badge, make_challenge
+
+FRENCH = {"Accept-Language": "fr"}
+BOARDS = ("/api/leaderboards/global", "/api/leaderboards/global/me")
+REVALIDATED = ("{me}/progress", "{me}/history", "{me}/history?type=badge.awarded&limit=2", "{me}/badges")
+REVALIDATED += ("/api/badges", "/api/badges/first_step", "/api/challenges/1", *BOARDS)
+
+
+@pytest.fixture
+def ada(wire: Wire) -> Person:
+    """A learner with one completion and one badge."""
+    ada = wire.join(display_name="Ada")
+    make_badge("first_step")
+    complete(ada.actor, make_challenge())
+    return ada
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+@pytest.mark.parametrize("address", REVALIDATED)
+def test_what_has_not_changed_is_not_sent_again(wire: Wire, ada: Person, address: str, delivered: bool) -> None:
+    if delivered:
+        drain()
+    path = address.format(me=ada.path)
+    for language, other in (({}, FRENCH), (FRENCH, {})):
+        answer = wire.get(path, ada, headers=language)
+        etag = answer.headers["ETag"]
+        assert answer.headers["Cache-Control"] == "private, no-cache"
+        assert "Accept-Language" in answer.headers["Vary"]
+        for held in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+            unchanged = wire.get(path, ada, headers={**language, "If-None-Match": held})
+            assert (unchanged.status_code, unchanged.data, unchanged.headers["ETag"]) == (304, b"", etag)
+        for held in (f"{etag[:-1]}x{etag[-1]}", etag.strip('"'), "", "x", '"'):
+            assert wire.get(path, ada, headers={**language, "If-None-Match": held}).status_code == 200
+        assert wire.get(path, ada, headers={**other, "If-None-Match": etag}).status_code == 200
+
+
+def test_after_the_relay_a_progress_is_still_the_same(wire: Wire, ada: Person) -> None:
+    etag = wire.get(f"{ada.path}/progress", ada).headers["ETag"]
+    drain()
+    assert wire.get(f"{ada.path}/progress", ada, headers={"If-None-Match": etag}).status_code == 304
+
+
+WRITES: dict[str, tuple[Callable[[Wire, Person, Person], Any], set[str]]] = {
+    "another completion": (
+        lambda wire, ada, root: complete(ada.actor, make_challenge()),
+        {"{me}/progress", "{me}/history", "/api/badges", *BOARDS},
+    ),
+    "a badge by hand": (
+        lambda wire, ada, root: wire.post(f"{ada.path}/badges", root, json={"code": "gift", "reason": "x"}),
+        {"{me}/progress", "{me}/history", "{me}/badges", "/api/badges", *BOARDS},
+    ),
+    "a badge taken back": (
+        lambda wire, ada, root: wire.post(f"{ada.path}/badges/first_step/revoke", root, json={"reason": "x"}),
+        {"{me}/progress", "{me}/history", "{me}/badges", "/api/badges", "/api/badges/first_step", *BOARDS},
+    ),
+    "a badge renamed": (
+        lambda wire, ada, root: wire.patch("/api/badges/first_step", root, json={"translations": renamed()}),
+        {"{me}/progress", "{me}/history", "{me}/badges", "/api/badges", "/api/badges/first_step"},
+    ),
+    "a learner renamed": (
+        lambda wire, ada, root: wire.patch("/api/users/me", ada, json={"display_name": "Countess"}),
+        {"{me}/progress", *BOARDS},
+    ),
+    "a challenge published": (lambda wire, ada, root: make_challenge(), {"{me}/progress"}),
+    "a challenge edited": (
+        lambda wire, ada, root: wire.patch("/api/challenges/1", root, json={"points": 3}),
+        {"/api/challenges/1"},
+    ),
+    "a challenge withdrawn": (
+        lambda wire, ada, root: wire.patch("/api/challenges/1", root, json={"is_published": False}),
+        {"{me}/progress", "/api/challenges/1"},
+    ),
+}
+
+
+def renamed() -> dict[str, Any]:
+    return {language: {"name": "Renamed", "description": "For the tests."} for language in ("en", "fr")}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_changes_the_tag_of_all_that_shows_it(wire: Wire, ada: Person, root: Person, write: str) -> None:
+    change, expected = WRITES[write]
+    make_badge("gift", criteria={"points": {"at_least": 100_000}})
+    addresses = [address for address in REVALIDATED if "?" not in address]
+    paths = {address: address.format(me=ada.path) for address in addresses}
+    before = {address: wire.get(path, ada) for address, path in paths.items()}
+    change(wire, ada, root)
+    after = {address: wire.get(path, ada) for address, path in paths.items()}
+    changed = {address for address in addresses if before[address].data != after[address].data}
+    assert changed == expected
+    for address, path in paths.items():
+        again = wire.get(path, ada, headers={"If-None-Match": before[address].headers["ETag"]})
+        assert again.status_code != 304 or address not in expected, address
+
+
+def edits(wire: Wire, root: Person) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Path and two different edits of everything that is edited under a version."""
+    make_badge("edited")
+    return [
+        (f"/api/challenges/{make_challenge().id}", {"points": 1}, {"points": 2}),
+        ("/api/badges/edited", {"points": 1}, {"points": 2}),
+        (wire.join().path, {"role": "examiner"}, {"role": "instructor"}),
+        ("/api/users/me", {"first_name": "One"}, {"first_name": "Two"}),
+    ]
+
+
+def test_an_edit_of_what_has_changed_is_refused(wire: Wire, root: Person) -> None:
+    for path, one, two in edits(wire, root):
+        etag = wire.get(path, root, headers=FRENCH).headers["ETag"]
+        edited = wire.patch(path, root, json=one, headers={"If-Match": etag})
+        assert edited.status_code == 200, edited.text
+        for stale in (etag, f"W/{edited.headers['ETag']}", '"other"', "", "x", f'{edited.headers["ETag"][:-1]}1"'):
+            assert_problem(wire.patch(path, root, json=two, headers={"If-Match": stale}), 412, "stale_edit")
+        (name,) = one
+        assert wire.read(path, root)[name] == one[name]
+        fresh = wire.get(path, root).headers["ETag"]
+        assert wire.patch(path, root, json=two, headers={"If-Match": f'"other", {fresh}'}).status_code == 200
+        assert wire.patch(path, root, json=one, headers={"If-Match": "*"}).status_code == 200
+        assert wire.patch(path, root, json=two).status_code == 200
+
+
+def test_the_answer_to_an_edit_permits_the_next_one(wire: Wire, root: Person) -> None:
+    for path, one, two in edits(wire, root):
+        etag = wire.patch(path, root, json=one).headers["ETag"]
+        assert wire.patch(path, root, json=two, headers={"If-Match": etag}).status_code == 200
+
+
+def test_what_others_do_does_not_make_an_edit_stale(wire: Wire, ada: Person, root: Person) -> None:
+    make_badge("saver", at_least=2)
+    etag = wire.get("/api/badges/saver", root).headers["ETag"]
+    complete(ada.actor, make_challenge())
+    assert wire.get("/api/badges/saver", root).headers["ETag"] != etag
+    assert wire.patch("/api/badges/saver", root, json={"points": 1}, headers={"If-Match": etag}).status_code == 200
+
+
+def test_archiving_compares_the_version_too(wire: Wire, root: Person) -> None:
+    path = f"/api/challenges/{make_challenge().id}"
+    etag = wire.get(path, root).headers["ETag"]
+    wire.patch(path, root, json={"points": 1})
+    assert_problem(wire.delete(path, root, headers={"If-Match": etag}), 412, "stale_edit")
+    assert wire.read(path, root)["archived_at"] is None
+    assert wire.delete(path, root, headers={"If-Match": wire.get(path, root).headers["ETag"]}).status_code == 204
+
+
+def test_the_documentation_revalidates(wire: Wire) -> None:
+    etag = wire.get("/api/openapi.json").headers["ETag"]
+    assert wire.get("/api/openapi.json", headers={"If-None-Match": etag}).status_code == 304

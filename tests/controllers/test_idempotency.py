@@ -1,0 +1,230 @@
+"""Idempotency-Key over HTTP: the first answer again, whatever it was, to whoever it belongs to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+import time_machine
+
+from rebootcamp.core import clock
+from rebootcamp.models.sql.operations import IdempotencyKey
+from rebootcamp.storage.sql import db
+from rebootcamp.storage.transactions import transaction
+from tests.controllers.wire import Person, Wire, assert_problem
+from tests.factories import complete, make_badge, make_challenge
+
+KEY = {"Idempotency-Key": "8c0a7f3e-5f0b"}
+REPLAYED = "Idempotent-Replayed"
+TEXTS = {"en": {"name": "B", "description": "b"}, "fr": {"name": "B", "description": "b"}}
+CRITERIA = {"points": {"at_least": 10}}
+
+
+def stored_keys() -> int:
+    with transaction() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(IdempotencyKey)) or 0
+
+
+def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
+    """Yield method, path, body and status of one working request for each command that takes a key."""
+    ada, challenge = wire.join(), make_challenge()
+    pending = [
+        complete(ada.actor, make_challenge(validation="approval")).completion.id,
+        complete(ada.actor, make_challenge(validation="approval")).completion.id,
+    ]
+    done = complete(ada.actor, make_challenge()).completion.id
+    make_badge("held", criteria={"points": {"at_least": 1000}})
+    texts = {"en": {"title": "T", "description": "d"}}
+    new = {"translations": texts, "category": "food", "difficulty": "easy", "points": 1}
+    badge = {"code": "new", "tier": "gold", "points": 1, "criteria": CRITERIA, "translations": TEXTS}
+    person = {"email": "new@example.org", "password": "correct horse battery", "first_name": "N", "last_name": "N"}
+    reason = {"reason": "Because."}
+    yield "POST", "/api/auth/register", person, 201
+    yield "PATCH", "/api/users/me", {"first_name": "Root"}, 200
+    yield "PATCH", ada.path, {"role": "examiner"}, 200
+    yield "POST", "/api/challenges", new, 201
+    yield "PATCH", f"/api/challenges/{challenge.id}", {"points": 3}, 200
+    yield "POST", f"/api/challenges/{challenge.id}/complete", {}, 201
+    yield "DELETE", f"/api/challenges/{challenge.id}", None, 204
+    yield "POST", f"/api/submissions/{pending[0]}/approve", None, 200
+    yield "POST", f"/api/submissions/{pending[1]}/reject", reason, 200
+    yield "POST", f"{ada.path}/completions/{done}/revoke", reason, 200
+    yield "POST", "/api/badges", badge, 201
+    yield "PATCH", "/api/badges/new", {"points": 2}, 200
+    yield "POST", f"{ada.path}/badges", {"code": "held", **reason}, 201
+    yield "POST", f"{ada.path}/badges/held/revoke", reason, 200
+
+
+def test_every_command_gives_its_first_answer_again(wire: Wire, root: Person) -> None:
+    for number, (method, path, body, status) in enumerate(commands(wire, root)):
+        key = {"Idempotency-Key": f"key-{number}"}
+        first, second = (wire.open(method, path, root, json=body, headers=key) for _ in range(2))
+        assert (first.status_code, second.status_code) == (status, status), path
+        assert (first.data, first.content_type) == (second.data, second.content_type), path
+        assert (first.headers.get(REPLAYED), second.headers.get(REPLAYED)) == (None, "true"), path
+    documented = [
+        op for _, _, op in wire.operations() if {"$ref": "#/components/parameters/IdempotencyKey"} in op["parameters"]
+    ]
+    assert number + 1 == len(documented)
+
+
+def test_a_repeat_changes_nothing(wire: Wire, ada: Person) -> None:
+    make_badge("first_step")
+    path = f"/api/challenges/{make_challenge(cadence='daily').id}/complete"
+    answers = [wire.post(path, ada, json={"evidence": {"text": "x"}}, headers=KEY) for _ in range(5)]
+    assert {answer.data for answer in answers} == {answers[0].data}
+    assert [answer.headers.get(REPLAYED) for answer in answers] == [None] + ["true"] * 4
+    assert wire.read(f"{ada.path}/progress", ada)["consistency"]["seq"] == 3
+
+
+def test_another_request_under_the_key_is_refused(wire: Wire, ada: Person) -> None:
+    one, two = (f"/api/challenges/{make_challenge().id}/complete" for _ in range(2))
+    assert wire.post(one, ada, json={"evidence": {"text": "a"}}, headers=KEY).status_code == 201
+    for method, path, body in [
+        ("POST", one, {"evidence": {"text": "b"}}),
+        ("POST", one, {}),
+        ("POST", two, {"evidence": {"text": "a"}}),
+        ("PATCH", "/api/users/me", {"first_name": "A"}),
+    ]:
+        answer = wire.open(method, path, ada, json=body, headers=KEY)
+        assert_problem(answer, 422, "idempotency_key_reused")
+        assert REPLAYED not in answer.headers
+    assert wire.read(f"{ada.path}/progress", ada)["score"]["total"] == 20
+    assert wire.read("/api/users/me", ada)["first_name"] != "A"
+
+
+def test_a_refusal_is_an_answer_too(wire: Wire, ada: Person, root: Person) -> None:
+    challenge = make_challenge(validation="answer", answers=["sun"])
+    path = f"/api/challenges/{challenge.id}/complete"
+    first = wire.post(path, ada, json={"answer": "moon"}, headers=KEY)
+    assert_problem(first, 422, "wrong_answer")
+    wire.patch(f"/api/challenges/{challenge.id}", root, json={"answers": ["moon"]})
+    again = wire.post(path, ada, json={"answer": "moon"}, headers=KEY)
+    assert (again.status_code, again.data, again.headers[REPLAYED]) == (422, first.data, "true")
+    assert again.mimetype == "application/problem+json"
+    assert wire.read(f"{ada.path}/progress", ada)["score"]["total"] == 0
+    assert wire.post(path, ada, json={"answer": "moon"}).status_code == 201
+    twice = [wire.post(path, ada, json={"answer": "moon"}, headers={"Idempotency-Key": "2"}) for _ in range(2)]
+    assert [answer.json["code"] for answer in twice] == ["already_completed"] * 2
+    assert twice[1].headers[REPLAYED] == "true"
+
+
+def test_a_request_that_was_not_understood_leaves_its_key_free(wire: Wire, ada: Person) -> None:
+    path = f"/api/challenges/{make_challenge().id}/complete"
+    assert_problem(wire.post(path, ada, json={"typo": 1}, headers=KEY), 422, "validation_failed")
+    assert_problem(wire.post(path, json={}, headers=KEY), 401, "unauthenticated")
+    assert stored_keys() == 0
+    assert wire.post(path, ada, json={}, headers=KEY).status_code == 201
+
+
+def test_keys_belong_to_who_sent_them(wire: Wire, ada: Person) -> None:
+    bob, path = wire.join(), f"/api/challenges/{make_challenge().id}/complete"
+    first, second = (wire.post(path, who, json={}, headers=KEY) for who in (ada, bob))
+    assert (first.json["completion"]["user_id"], second.json["completion"]["user_id"]) == (ada.id, bob.id)
+    assert REPLAYED not in second.headers
+    ada_again, demoted = Person(ada.actor, ada.email, wire.token(ada.email)), {"Idempotency-Key": "n"}
+    assert wire.post(path, ada_again, json={}, headers=KEY).data == first.data
+    joining = {"password": "correct horse battery", "first_name": "N", "last_name": "N"}
+    for email in ("one@example.org", "two@example.org"):
+        answer = wire.post("/api/auth/register", json={**joining, "email": email}, headers=demoted)
+        assert (answer.status_code, answer.json["email"]) == (201, email)
+
+
+def test_a_replay_needs_the_permission_it_needed_first(wire: Wire, root: Person) -> None:
+    second = wire.join("admin")
+    make_badge("gift")
+    body = {"json": {"points": 7}, "headers": KEY}
+    assert wire.patch("/api/badges/gift", second, **body).status_code == 200
+    wire.patch(second.path, root, json={"role": "student"})
+    demoted = Person(second.actor, second.email, wire.token(second.email))
+    assert_problem(wire.patch("/api/badges/gift", demoted, **body), 403, "forbidden")
+
+
+def test_a_key_is_free_again_after_a_day(wire: Wire, ada: Person) -> None:
+    path = f"/api/challenges/{make_challenge(cadence='daily').id}/complete"
+    start = clock.now()
+    first = wire.post(path, ada, json={}, headers=KEY).json["completion"]["id"]
+    for hours, is_same in [(23, True), (25, False)]:
+        with time_machine.travel(start + timedelta(hours=hours), tick=False):
+            later = Person(ada.actor, ada.email, wire.token(ada.email))
+            answer = wire.post(path, later, json={}, headers=KEY)
+            assert (answer.status_code, answer.json["completion"]["id"] == first) == (201, is_same)
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 201, "clé", "tab\there", "\x7f"])
+def test_a_key_is_visible_ascii(wire: Wire, ada: Person, key: str) -> None:
+    path = f"/api/challenges/{make_challenge().id}/complete"
+    headers = {"Idempotency-Key": key}
+    assert_problem(wire.post(path, ada, json={}, headers=headers), 422, "invalid_idempotency_key")
+    assert stored_keys() == 0
+    assert wire.post(path, ada, json={}, headers={"Idempotency-Key": "x" * 200}).status_code == 201
+
+
+@contextmanager
+def row_lock(wire: Wire, table: str, column: str, value: int) -> Iterator[Callable[[], None]]:
+    """Hold a row from a connection of our own; yield what lets it go."""
+    url = sa.make_url(wire.app.config["REBOOTCAMP"].database_url).set(drivername="postgresql")
+    connection = psycopg2.connect(url.render_as_string(hide_password=False))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT 1 FROM {table} WHERE {column} = %s FOR UPDATE", (value,))
+        yield connection.rollback
+    finally:
+        connection.close()
+
+
+def wait_until_blocked(count: int) -> None:
+    """Return when so many connections wait for a lock."""
+    statement = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    for _ in range(200):
+        with db.engine.connect() as connection:
+            if connection.scalar(statement) == count:
+                return
+        time.sleep(0.01)
+    raise AssertionError(f"{count} connections should wait for a lock")
+
+
+def test_a_failure_of_ours_is_never_the_answer(wire: Wire, ada: Person) -> None:
+    path = f"/api/challenges/{make_challenge().id}/complete"
+    with row_lock(wire, "learner_states", "user_id", ada.id):
+        busy = wire.post(path, ada, json={}, headers=KEY)
+    assert_problem(busy, 503, "busy")
+    assert int(busy.headers["Retry-After"]) >= 1
+    assert stored_keys() == 0
+    answer = wire.post(path, ada, json={}, headers=KEY)
+    assert (answer.status_code, answer.headers.get(REPLAYED)) == (201, None)
+
+
+def test_a_repeat_during_the_first_attempt_is_told_to_come_back(wire: Wire, ada: Person) -> None:
+    """Nobody waits for one lock longer than two seconds, so the first attempt is made to wait for two in turn."""
+    challenge = make_challenge()
+    path = f"/api/challenges/{challenge.id}/complete"
+    send = lambda: wire.post(path, ada, json={}, headers=KEY)  # noqa: E731
+    with (
+        ThreadPoolExecutor(2) as threads,
+        row_lock(wire, "learner_states", "user_id", ada.id) as free_line,
+        row_lock(wire, "challenges", "id", challenge.id) as free_challenge,
+    ):
+        first = threads.submit(send)
+        wait_until_blocked(1)
+        second = threads.submit(send)
+        wait_until_blocked(2)
+        threading.Timer(1.2, free_line).start()
+        in_progress = second.result()
+        free_challenge()
+        answer = first.result()
+    assert_problem(in_progress, 409, "idempotency_in_progress")
+    assert int(in_progress.headers["Retry-After"]) >= 1
+    assert (answer.status_code, answer.headers.get(REPLAYED)) == (201, None)
+    replayed = send()
+    assert (replayed.data, replayed.headers[REPLAYED]) == (answer.data, "true")
