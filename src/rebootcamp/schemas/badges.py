@@ -9,12 +9,10 @@ from marshmallow import fields, validate
 
 from rebootcamp.core.badges import TIERS
 from rebootcamp.core.languages import pick
-from rebootcamp.schemas.base import Boolean, Integer, PageArguments, RequestSchema, String, Text, page_of
+from rebootcamp.schemas.base import Boolean, Integer, Message, PageArguments, RequestSchema, String, Text, page_of
 
-CODE = validate.And(
-    validate.Length(1, 60),
-    validate.Regexp(r"^[a-z][a-z0-9_]*$", error="Must be lower-case words joined by underscores."),
-)
+NOT_A_CODE = Message("Must be lower-case words joined by underscores.", "Mots en minuscules reliés par des tirets bas.")
+CODE = validate.And(validate.Length(1, 60), validate.Regexp(r"^[a-z][a-z0-9_]*$", error=NOT_A_CODE))
 
 
 class BadgeTextsIn(RequestSchema):

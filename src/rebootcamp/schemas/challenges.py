@@ -14,6 +14,7 @@ from rebootcamp.schemas.base import (
     Boolean,
     Instant,
     Integer,
+    Message,
     PageArguments,
     RequestSchema,
     String,
@@ -22,7 +23,8 @@ from rebootcamp.schemas.base import (
     refuse,
 )
 
-SLUG = validate.Regexp(r"^[a-z0-9]+(-[a-z0-9]+)*$", error="Must be lower-case words joined by hyphens.")
+NOT_A_SLUG = Message("Must be lower-case words joined by hyphens.", "Mots en minuscules reliés par des traits d'union.")
+SLUG = validate.Regexp(r"^[a-z0-9]+(-[a-z0-9]+)*$", error=NOT_A_SLUG)
 MAX_REASON = 500
 
 
