@@ -1,0 +1,72 @@
+"""Health and figures over HTTP; what happens without a store is in the acceptance tests."""
+
+from __future__ import annotations
+
+import re
+
+from tests.controllers.wire import Person, Wire
+from tests.factories import complete, drain, make_challenge
+
+
+def samples(text: str) -> dict[str, float]:
+    """Return the value of each sample line of the Prometheus text format."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z_:][a-zA-Z0-9_:]*(\{.*\})? [0-9.e+-]+(Inf)?", line) for line in lines)
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+def test_the_process_says_that_it_lives(wire: Wire) -> None:
+    answer = wire.get("/livez")
+    assert (answer.status_code, answer.json) == (200, {"status": "alive"})
+
+
+def test_readiness_tells_of_both_stores_and_the_outbox(wire: Wire, ada: Person) -> None:
+    complete(ada.actor, make_challenge())
+    answer = wire.get("/readyz")
+    assert (answer.status_code, answer.json["status"]) == (200, "ready")
+    checks = answer.json["checks"]
+    assert set(checks) == {"postgresql", "mongodb", "outbox"}
+    for store in ("postgresql", "mongodb"):
+        assert checks[store]["status"] == "up"
+        assert checks[store]["latency_ms"] > 0
+    # Two people joined, one of them completed something.
+    assert checks["outbox"]["pending"] == 3
+    assert checks["outbox"]["oldest_seconds"] >= 0
+    assert checks["outbox"]["dead_letters"] == 0
+    drain()
+    assert wire.read("/readyz")["checks"]["outbox"] == {"pending": 0, "oldest_seconds": 0.0, "dead_letters": 0}
+
+
+def test_figures_count_by_route_never_by_address(wire: Wire, ada: Person) -> None:
+    def count(rule: str, method: str, status: str) -> float:
+        label = f'rebootcamp_http_request_seconds_count{{method="{method}",rule="{rule}",status="{status}"}}'
+        return samples(wire.get("/metrics").text).get(label, 0.0)
+
+    rule = "/api/users/&lt;id:user_id&gt;/progress".replace("&lt;", "<").replace("&gt;", ">")
+    before = count(rule, "GET", "2xx"), count(rule, "GET", "4xx"), count("unmatched", "GET", "4xx")
+    for _ in range(3):
+        wire.get(f"{ada.path}/progress", ada)
+    wire.get(f"{ada.path}/progress")
+    wire.get("/no/such/address?token=secret")
+    assert (count(rule, "GET", "2xx"), count(rule, "GET", "4xx")) == (before[0] + 3, before[1] + 1)
+    assert count("unmatched", "GET", "4xx") == before[2] + 1
+    text = wire.get("/metrics").text
+    assert "such/address" not in text
+    assert f"/users/{ada.id}/" not in text
+    assert wire.get("/metrics").mimetype == "text/plain"
+
+
+def test_an_invented_method_makes_no_new_figure(wire: Wire) -> None:
+    for number in range(3):
+        wire.open(f"INVENTED{number}", "/livez")
+    assert "INVENTED" not in wire.get("/metrics").text
+
+
+def test_nobody_needs_a_token_and_nothing_else_is_told(wire: Wire) -> None:
+    for path in ("/livez", "/readyz", "/metrics"):
+        assert wire.get(path).status_code == 200
+        assert wire.get(path, headers={"Authorization": "Bearer nonsense"}).status_code == 200
+    settings = wire.app.config["REBOOTCAMP"]
+    told = wire.get("/readyz").text + wire.get("/metrics").text
+    assert settings.secret_key not in told
+    assert settings.database_url not in told
