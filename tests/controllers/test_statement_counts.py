@@ -1,0 +1,232 @@
+"""What a request costs in statements, whatever the length of the history behind it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg2.extensions
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from pymongo import monitoring
+
+from rebootcamp.storage.sql import db
+from rebootcamp.storage.transactions import transaction
+from tests.controllers.wire import Person, Wire
+from tests.factories import complete, drain, make_badge, make_challenge
+
+# One of them authenticates. A change of these numbers is a decision, not an accident.
+COMPLETION_STATEMENTS = 6
+COMPLETION_WITH_KEY = 10
+HISTORIES = (3, 300, 3000)
+
+_GROW = """
+    INSERT INTO activity_events (
+        event_id, user_id, seq, type, version, payload, points, occurred_at, local_date, timezone)
+    SELECT gen_random_uuid(), e.user_id, s.last_seq + n, e.type, e.version, e.payload, e.points, e.occurred_at,
+        e.local_date, e.timezone
+    FROM activity_events e JOIN learner_states s ON s.user_id = e.user_id, generate_series(1, :count) n
+    WHERE e.user_id = :user_id AND e.type = 'challenge.completed' AND e.seq = 2"""
+_QUEUE = """
+    INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at)
+    SELECT e.event_id, e.user_id, e.seq, 0, e.occurred_at
+    FROM activity_events e JOIN learner_states s ON s.user_id = e.user_id AND e.seq > s.last_seq
+    WHERE e.user_id = :user_id"""
+_ADVANCE = """
+    UPDATE learner_states SET last_seq = last_seq + :count WHERE user_id = :user_id"""
+
+
+class Finds(monitoring.CommandListener):
+    """Counts what is asked of MongoDB while it is watched."""
+
+    def __init__(self) -> None:
+        self.names: list[str] | None = None
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if self.names is not None:
+            self.names.append(event.command_name)
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        """Nothing to count."""
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Nothing to count."""
+
+
+@dataclass
+class Cost:
+    """What a block asked of each store."""
+
+    sql: list[str] = field(default_factory=list)
+    mongo: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        return len(self.sql), len(self.mongo)
+
+
+@dataclass
+class Watched:
+    """What runs now, if anybody counts it."""
+
+    cost: Cost | None = None
+
+
+watched = Watched()
+
+
+class CountingCursor(psycopg2.extensions.cursor):
+    """Notes each statement that leaves for PostgreSQL, whichever way the code sends it."""
+
+    def execute(self, query: Any, parameters: Any = None) -> None:
+        # Preparing is done once for each connection.
+        if watched.cost is not None and not str(query).startswith("PREPARE "):
+            watched.cost.sql.append(str(query))
+        super().execute(query, parameters)
+
+
+def count_on(connection: Any, *_: Any) -> None:
+    connection.cursor_factory = CountingCursor
+
+
+@pytest.fixture(scope="session")
+def finds() -> Finds:
+    """The listener, known to PyMongo before the next client is made."""
+    listener = Finds()
+    monitoring.register(listener)
+    return listener
+
+
+@pytest.fixture
+def measure(finds: Finds, app: Flask) -> Iterator[Callable[[], Any]]:
+    """What counts the statements inside its block."""
+
+    @contextmanager
+    def measured() -> Iterator[Cost]:
+        cost = watched.cost = Cost()
+        finds.names = cost.mongo
+        try:
+            yield cost
+        finally:
+            watched.cost = finds.names = None
+
+    for engine in db.engines.values():
+        sa.event.listen(engine, "checkout", count_on)
+    yield measured
+    for engine in db.engines.values():
+        sa.event.remove(engine, "checkout", count_on)
+
+
+def grow(who: Person, length: int) -> None:
+    """Lengthen a learner's line to so many events, all of them still to be delivered."""
+    with transaction() as session:
+        last_seq = session.scalar(sa.text("SELECT last_seq FROM learner_states WHERE user_id = :id"), {"id": who.id})
+        parameters = {"user_id": who.id, "count": length - int(last_seq or 0)}
+        for statement in (_GROW, _QUEUE, _ADVANCE):
+            session.execute(sa.text(statement), parameters)
+
+
+@pytest.fixture
+def veteran(wire: Wire) -> Person:
+    """A learner with a badge and three events."""
+    veteran = wire.join()
+    make_badge("first_step")
+    make_badge("distant", at_least=1_000_000)
+    complete(veteran.actor, make_challenge())
+    wire.read(f"{veteran.path}/progress", veteran)
+    return veteran
+
+
+def test_progress_is_one_statement_and_one_find_at_any_length(wire: Wire, veteran: Person, measure: Any) -> None:
+    for length in HISTORIES:
+        if length > 3:
+            grow(veteran, length)
+        with measure() as behind:
+            body = wire.read(f"{veteran.path}/progress", veteran)
+        assert (body["consistency"]["seq"], len(body["recent"])) == (length, min(length, 20))
+        # A long gap is not folded: a second statement then tells the whole story at a fixed price.
+        assert behind.counts == (1 if length == 3 else 2, 1)
+        drain()
+        with measure() as steady:
+            body = wire.read(f"{veteran.path}/progress", veteran)
+        assert body["consistency"] == {"seq": length, "projected_seq": length, "degraded": False}
+        assert steady.counts == (1, 1)
+        assert steady.mongo == ["find"]
+
+
+def test_an_unchanged_progress_is_one_statement_and_no_find(wire: Wire, veteran: Person, measure: Any) -> None:
+    for is_delivered in (False, True):
+        etag = wire.get(f"{veteran.path}/progress", veteran).headers["ETag"]
+        with measure() as cost:
+            answer = wire.get(f"{veteran.path}/progress", veteran, headers={"If-None-Match": etag})
+        assert (answer.status_code, cost.counts) == (304, (1, 0))
+        for name in ("history", "badges"):
+            etag = wire.get(f"{veteran.path}/{name}", veteran).headers["ETag"]
+            with measure() as cost:
+                answer = wire.get(f"{veteran.path}/{name}", veteran, headers={"If-None-Match": etag})
+            assert (answer.status_code, cost.counts) == (304, (2, 0))
+        if not is_delivered:
+            drain()
+
+
+def test_a_refused_reader_costs_no_more(wire: Wire, veteran: Person, measure: Any) -> None:
+    stranger = wire.join()
+    with measure() as cost:
+        assert wire.get(f"{veteran.path}/progress", stranger).status_code == 404
+    assert cost.counts == (1, 1)
+    with measure() as cost:
+        assert wire.get(f"{veteran.path}/progress").status_code == 401
+        assert wire.get(f"{veteran.path}/progress", headers={"Authorization": "Bearer x.y.z"}).status_code == 401
+    assert cost.counts == (0, 0)
+
+
+def test_completing_costs_the_same_at_any_length(wire: Wire, veteran: Person, measure: Any) -> None:
+    keys = (f"key-{number}" for number in itertools.count())
+
+    def cost_of(headers: dict[str, str]) -> Cost:
+        path = f"/api/challenges/{make_challenge().id}/complete"
+        # Adding a challenge leaves nothing to reload, so the first completion costs what all others do.
+        with measure() as cost:
+            assert wire.post(path, veteran, json={}, headers=headers).status_code == 201
+        return cost
+
+    for length in HISTORIES:
+        if length > 3:
+            grow(veteran, length)
+        plain, with_key = cost_of({}), cost_of({"Idempotency-Key": next(keys)})
+        assert plain.counts == (COMPLETION_STATEMENTS, 0), "\n".join(plain.sql)
+        assert with_key.counts == (COMPLETION_WITH_KEY, 0), "\n".join(with_key.sql)
+
+
+@pytest.mark.parametrize("name", ["history", "badges", "score"])
+def test_lists_cost_the_same_at_any_length(wire: Wire, veteran: Person, measure: Any, name: str) -> None:
+    costs = set()
+    for length in HISTORIES:
+        if length > 3:
+            grow(veteran, length)
+            drain()
+        with measure() as cost:
+            wire.read(f"{veteran.path}/{name}?limit=2", veteran)
+        costs.add(cost.counts)
+    assert len(costs) == 1
+    ((sql, mongo),) = costs
+    assert sql <= 6
+    assert mongo <= 1
+
+
+@pytest.mark.parametrize("path", ["/api/challenges", "/api/badges", "/api/leaderboards/global", "/api/users"])
+def test_lists_cost_the_same_for_any_number_of_items(wire: Wire, root: Person, measure: Any, path: str) -> None:
+    costs = []
+    for _ in range(2):
+        for _ in range(3):
+            make_badge(f"b{len(costs)}{_}")
+            complete(wire.join().actor, make_challenge())
+        with measure() as cost:
+            assert wire.read(path, root)["items"]
+        costs.append(cost.counts)
+    assert costs[0] == costs[1]
+    assert costs[0][0] <= 2
