@@ -15,7 +15,7 @@ from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.progress import OutboxEntry
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, exclusive
-from rebootcamp.storage.mongo_schema import apply_schema, declarations
+from rebootcamp.storage.mongo_schema import apply_schema, declarations, empty_collection
 from rebootcamp.storage.transactions import transaction
 
 REBUILD_BATCH = 2000
@@ -44,7 +44,8 @@ def drop_projections() -> int:
             database = mongo.database()
             for declared in declarations():
                 if declared["projection"]:
-                    database.drop_collection(declared["collection"])
+                    empty_collection(database, declared)
+                    failpoint("rebuild.swapped")
             apply_schema(database)
         failpoint("rebuild.after_drop")
         return events
