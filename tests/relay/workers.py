@@ -1,0 +1,133 @@
+"""Processes that do the service's work and may be killed: `python -m tests.relay.workers` forks one for each job.
+
+A job is a line of JSON on the standard input: `{"failpoints": …, "task": …, "arguments": […]}`. The answer is one too:
+`{"status": …, "acknowledged": […]}`, where a killed process has a negative status. Nothing is connected to before
+the fork, so each job is a process as fresh as one of gunicorn's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from flask import Flask
+
+from rebootcamp.app import create_app
+from rebootcamp.config import Settings
+from rebootcamp.core import failpoints
+from rebootcamp.core.actors import Actor
+from rebootcamp.events.rebuild import drop_projections, replay
+from rebootcamp.events.relay import Relay
+from rebootcamp.services import challenges
+from rebootcamp.services.challenges.errors import AlreadyCompleted
+from tests.relay.tools import environment
+
+Acknowledge = Callable[[int], None]
+
+
+def complete(acknowledge: Acknowledge, user_id: int, *challenge_ids: int) -> None:
+    """Complete challenges one after the other; one that is already completed is as good."""
+    for challenge_id in challenge_ids:
+        try:
+            challenges.complete_challenge(Actor(user_id, "student", "UTC"), challenge_id, answer=None, evidence=None)
+        except AlreadyCompleted:
+            acknowledge(-challenge_id)
+        else:
+            acknowledge(challenge_id)
+
+
+def relay(acknowledge: Acknowledge, batch: int) -> None:
+    """Deliver until nothing waits."""
+    acknowledge(Relay(batch, 0.01).drain())
+
+
+def rebuild(acknowledge: Acknowledge, batch: int) -> None:
+    """Drop every projection and replay."""
+    drop_projections()
+    acknowledge(replay(Relay(batch, 0.01), lambda done: None))
+
+
+TASKS: dict[str, Callable[..., None]] = {"complete": complete, "relay": relay, "rebuild": rebuild}
+
+
+def run(app: Flask, job: dict[str, Any], output: TextIO) -> None:
+    """Do one job in this process."""
+    failpoints.arm(job["failpoints"])
+
+    def acknowledge(number: int) -> None:
+        output.write(f"{number}\n")
+        output.flush()
+
+    with app.app_context():
+        TASKS[job["task"]](acknowledge, *job["arguments"])
+
+
+def serve() -> None:
+    """Fork a process for each line of the standard input."""
+    app = create_app(Settings.from_env())
+    for line in sys.stdin:
+        read_end, write_end = os.pipe()
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                run(app, json.loads(line), os.fdopen(write_end, "w"))
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(write_end)
+        with os.fdopen(read_end) as output:
+            acknowledged = [int(number) for number in output.read().split()]
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        print(json.dumps({"status": status, "acknowledged": acknowledged}), flush=True)
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a process ended and what it had acknowledged by then."""
+
+    status: int
+    acknowledged: list[int]
+
+
+class Workers:
+    """The other side: asks for processes and waits for their end."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def run(self, task: str, *arguments: int, failpoints: str = "") -> Done:
+        """Run one job to its end, or to its death."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"task": task, "arguments": arguments, "failpoints": failpoints}) + "\n")
+        self._process.stdin.flush()
+        return Done(**json.loads(self._process.stdout.readline()))
+
+
+@contextmanager
+def workers_on(settings: Settings) -> Iterator[Workers]:
+    """Run the forking process for the length of the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.relay.workers"],
+        env=environment(settings),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield Workers(process)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+
+
+if __name__ == "__main__":
+    serve()
