@@ -64,6 +64,7 @@ def logout(body: dict[str, str]) -> None:
 @blueprint.route("/users/me")
 @requires(None)
 @blueprint.response(200, schemas.UserOut)
+@blueprint.alt_response(304, "NotModified")
 def get_me() -> Answer | Response:
     """Read one's own account."""
     return _revalidated(accounts.get_account(current_actor(), current_actor().user_id))
@@ -94,6 +95,7 @@ def list_users(query: dict[str, Any]) -> Any:
 @blueprint.route("/users/<id:user_id>")
 @requires(None)
 @blueprint.response(200, schemas.UserOut)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def get_user(user_id: int) -> Answer | Response:
     """Read an account: one's own, or any for administrators."""

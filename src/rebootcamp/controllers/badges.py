@@ -26,6 +26,7 @@ blueprint = Blueprint("badges", __name__, url_prefix="/api", description="Badges
 @requires("badge:read")
 @blueprint.arguments(schemas.BadgeArguments, location="query")
 @blueprint.response(200, schemas.BadgePage)
+@blueprint.alt_response(304, "NotModified")
 def list_badges(query: dict[str, Any]) -> Response:
     """List the active badges with the caller's advance towards each."""
     page = badges.list_badges(current_actor(), query["page"], tier=query["tier"])
@@ -47,6 +48,7 @@ def create_badge(body: dict[str, Any]) -> Response:
 @blueprint.route("/badges/<string:code>")
 @requires("badge:read")
 @blueprint.response(200, schemas.BadgeOut)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def get_badge(code: str) -> Response:
     """Read one badge."""

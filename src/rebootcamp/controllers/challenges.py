@@ -49,6 +49,7 @@ def create_challenge(body: dict[str, Any]) -> Response:
 @blueprint.route("/challenges/<id:challenge_id>")
 @requires("challenge:read")
 @blueprint.response(200, schemas.ChallengeOut)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def get_challenge(challenge_id: int) -> Response:
     """Read one challenge."""

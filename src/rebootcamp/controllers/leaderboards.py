@@ -21,6 +21,7 @@ blueprint = Blueprint("leaderboards", __name__, url_prefix="/api/leaderboards", 
 @requires("leaderboard:read")
 @blueprint.arguments(schemas.BoardArguments, location="query")
 @blueprint.response(200, schemas.BoardOut)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def list_places(query: dict[str, Any], board: str) -> Response:
     """List a board from its top."""
@@ -32,6 +33,7 @@ def list_places(query: dict[str, Any], board: str) -> Response:
 @requires("leaderboard:read")
 @blueprint.arguments(schemas.PeriodArguments, location="query")
 @blueprint.response(200, schemas.MyRankOut)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def get_my_rank(query: dict[str, Any], board: str) -> Response:
     """Read one's own rank and the neighbours."""

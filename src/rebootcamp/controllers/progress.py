@@ -24,6 +24,7 @@ blueprint = Blueprint("progress", __name__, url_prefix="/api/users", description
 @blueprint.route("/<id:user_id>/progress")
 @requires(None, deferred=True)
 @blueprint.response(200, schemas.ProgressOut)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def get_progress(user_id: int) -> Response:
     """Read a learner's progress: one's own, or anybody's for staff."""
@@ -49,6 +50,7 @@ def get_progress(user_id: int) -> Response:
 @requires(None)
 @blueprint.arguments(schemas.HistoryArguments, location="query")
 @blueprint.response(200, schemas.HistoryPage)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def list_history(query: dict[str, Any], user_id: int) -> Response:
     """List a learner's events, newest first."""
@@ -65,6 +67,7 @@ def list_history(query: dict[str, Any], user_id: int) -> Response:
 @requires(None)
 @blueprint.arguments(schemas.AwardArguments, location="query")
 @blueprint.response(200, schemas.AwardPage)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def list_awards(query: dict[str, Any], user_id: int) -> Response:
     """List a learner's awards, newest first."""

@@ -19,6 +19,9 @@ from rebootcamp.web.etags import etag_of, not_modified
 from rebootcamp.web.openapi_operations import (
     DEFAULT_PROBLEM,
     IDEMPOTENCY_PARAMETER,
+    IF_MATCH_PARAMETER,
+    IF_NONE_MATCH_PARAMETER,
+    NOT_MODIFIED,
     PROBLEM_NAMES,
     SECURITY_SCHEME,
 )
@@ -92,7 +95,8 @@ class ProblemApi(Api):  # type: ignore[misc]
         self.spec.components.security_scheme(
             SECURITY_SCHEME, {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
         )
-        self.spec.components.parameter(IDEMPOTENCY_PARAMETER, "header", _IDEMPOTENCY_KEY, lazy=True)
+        for name, parameter in _HEADERS.items():
+            self.spec.components.parameter(name, "header", parameter, lazy=True)
 
     def register_blueprint(self, blueprint: Blueprint, **options: Any) -> None:
         """Register a blueprint and document it; two operations of one name are refused."""
@@ -116,6 +120,7 @@ class ProblemApi(Api):  # type: ignore[misc]
     def _register_responses(self) -> None:
         for status, name in PROBLEM_NAMES.items():
             self.spec.components.response(name, _problem_of(f"{status}: {name}"), lazy=True)
+        self.spec.components.response(NOT_MODIFIED, {"description": "The caller holds what is current."}, lazy=True)
         self.spec.components.response(DEFAULT_PROBLEM, _problem_of("Any other refusal or failure"), lazy=True)
 
     def _register_pagination_header(self) -> None:
@@ -128,10 +133,22 @@ class ProblemApi(Api):  # type: ignore[misc]
         self._app.register_blueprint(_pages(self))
 
 
-_IDEMPOTENCY_KEY: Final = {
-    "description": "Repeating a command with its key gives the first answer again.",
-    "required": False,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+_HEADERS: Final = {
+    IDEMPOTENCY_PARAMETER: {
+        "name": "Idempotency-Key",
+        "description": "Repeating a command with its key gives the first answer again.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+    },
+    IF_MATCH_PARAMETER: {
+        "name": "If-Match",
+        "description": "The `ETag` of what the edit is based on; 412 when somebody changed it since.",
+        "schema": {"type": "string"},
+    },
+    IF_NONE_MATCH_PARAMETER: {
+        "name": "If-None-Match",
+        "description": "The `ETag` that the caller holds; 304 when it is still current.",
+        "schema": {"type": "string"},
+    },
 }
 
 

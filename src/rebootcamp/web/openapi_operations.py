@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 IDEMPOTENCY_PARAMETER: Final = "IdempotencyKey"
+IF_MATCH_PARAMETER: Final = "IfMatch"
+IF_NONE_MATCH_PARAMETER: Final = "IfNoneMatch"
+NOT_MODIFIED: Final = "NotModified"
 SECURITY_SCHEME: Final = "bearer"
 DEFAULT_PROBLEM: Final = "Problem"
 # Names of our own: HTTPStatus renamed some of its members between Python versions.
@@ -21,6 +24,9 @@ PROBLEM_NAMES: Final = {
     429: "TooManyRequests",
     503: "Unavailable",
 }
+RESPONSE_NAMES: Final = {**PROBLEM_NAMES, 304: NOT_MODIFIED}
+# The header that can lead to an answer, wherever a view declares that answer.
+CONDITIONS: Final = {304: IF_NONE_MATCH_PARAMETER, 412: IF_MATCH_PARAMETER}
 
 
 def prepare_operation(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -42,7 +48,9 @@ def prepare_operation(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -
     responses = doc.setdefault("responses", {})
     for status in responses:
         if isinstance(responses[status], str):
-            responses[status] = PROBLEM_NAMES.get(_number(status), DEFAULT_PROBLEM)
+            responses[status] = RESPONSE_NAMES.get(_number(status), DEFAULT_PROBLEM)
+        if condition := CONDITIONS.get(_number(status)):
+            doc.setdefault("parameters", []).append(condition)
     for status in statuses:
         if str(status) not in responses:
             responses.setdefault(status, PROBLEM_NAMES[status])
