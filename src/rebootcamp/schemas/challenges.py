@@ -164,6 +164,8 @@ class ChallengeOut(ma.Schema):
     completed = fields.Boolean(required=True, metadata={"description": "Validly, by the caller, in this period."})
     translations = fields.Dict(keys=fields.String(), values=fields.Nested(Texts), required=True)
     version = fields.Integer(required=True)
+    answers = fields.List(fields.String(), metadata={"description": "For those who may edit it."})
+    archived_at = fields.DateTime(allow_none=True, metadata={"description": "For those who may edit it."})
 
 
 class StaffChallengeOut(ChallengeOut):
