@@ -119,8 +119,11 @@ class Wire:
         """Hold the bytes of an answer against the served document; members it does not name are refused too."""
         (operation,) = [found for _, _, found in self.operations() if found["operationId"] == operation_id]
         response = operation["responses"][str(answer.status_code)]
-        schema = response["content"][answer.mimetype]["schema"]
-        validator_of(self.document(), schema, is_closed=True).validate(answer.get_json())
+        self.judge(response["content"][answer.mimetype]["schema"]).validate(answer.get_json())
+
+    def judge(self, schema: dict[str, Any]) -> Draft202012Validator:
+        """Return the judge of one schema of the document; members that it does not name are refused."""
+        return validator_of(self.document(), schema, is_closed=True)
 
 
 def validator_of(document: dict[str, Any], schema: Any, *, is_closed: bool = False) -> Draft202012Validator:
