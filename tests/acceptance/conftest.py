@@ -1,0 +1,61 @@
+"""Running services for the acceptance tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from rebootcamp.cli.dev.servers import Servers, temporary_servers
+from rebootcamp.config import Settings
+from tests.acceptance.service import Service
+from tests.stores import create_pair
+
+
+@pytest.fixture(scope="session")
+def service(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service on a pair of databases of its own, shared by tests that break nothing."""
+    service = Service(create_pair(settings, "acceptance"), tmp_path_factory.mktemp("acceptance"))
+    try:
+        service.start()
+        yield service
+    finally:
+        service.stop()
+
+
+@dataclass
+class Plant:
+    """A service with database servers that belong to nobody else and may be killed."""
+
+    service: Service
+    servers: Servers
+
+    def restore(self) -> None:
+        """Start what does not run."""
+        for server in (self.servers.postgres, self.servers.mongo):
+            assert server is not None
+            if server.process is None or server.process.poll() is not None:
+                server.start()
+        self.service.start()
+
+
+@pytest.fixture(scope="session")
+def own_plant(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    """The plant, running."""
+    with temporary_servers() as servers:
+        own = Settings.from_env({**servers.env, "SECRET_KEY": settings.secret_key, "APP_ENV": "test"})
+        service = Service(create_pair(own, "outages"), tmp_path_factory.mktemp("outages"))
+        try:
+            service.start()
+            yield Plant(service, servers)
+        finally:
+            service.stop()
+
+
+@pytest.fixture
+def plant(own_plant: Plant) -> Iterator[Plant]:
+    """The plant, whole before and after."""
+    own_plant.restore()
+    yield own_plant
+    own_plant.restore()
