@@ -85,7 +85,8 @@ def _run_in_transaction(prepared: _Prepared, parameters: Parameters) -> Sequence
 def _read(prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:
     try:
         connection = db.engines[READS].raw_connection()
-    except SQLAlchemyError as error:
+    # Waiting for the pool fails as SQLAlchemy says it, connecting as the driver does.
+    except (SQLAlchemyError, psycopg2.Error) as error:
         if is_connection_failure(error):
             raise DatabaseUnavailable from error
         raise
