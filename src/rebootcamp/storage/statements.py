@@ -77,6 +77,9 @@ def _run_in_transaction(prepared: _Prepared, parameters: Parameters) -> Sequence
         is_disconnect = is_connection_failure(error)
         if is_disconnect or error.pgcode in _STALE_PLAN:
             connection.invalidate(error)
+        if is_disconnect:
+            # All pooled connections were made to the server that went away: one command finds out for all.
+            db.engine.dispose()
         raise DBAPIError.instance(
             prepared.execute, None, error, psycopg2.Error, connection_invalidated=is_disconnect
         ) from error
