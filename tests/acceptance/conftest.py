@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from rebootcamp.cli.dev.servers import Servers, temporary_servers
 from rebootcamp.config import Settings
-from tests.acceptance.service import Service
+from tests.acceptance.service import Service, at_once, eventually
 from tests.stores import create_pair
 
 
@@ -38,6 +39,13 @@ class Plant:
             if server.process is None or server.process.poll() is not None:
                 server.start()
         self.service.start()
+        eventually(self.is_settled)
+
+    def is_settled(self) -> bool:
+        """Tell whether every worker has noticed: the first command on a dead connection is answered 503."""
+        nonsense = {"refresh_token": "nonsense"}
+        answers = at_once([partial(self.service.send, "POST", "/api/auth/refresh", json=nonsense)] * 8)
+        return {answer.status_code for answer in answers} == {401} and self.service.ready()["status"] == "ready"
 
 
 @pytest.fixture(scope="session")
