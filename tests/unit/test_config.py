@@ -72,16 +72,18 @@ def test_lists_and_numbers_are_read() -> None:
     assert (settings.relay_poll_seconds, settings.relay_batch) == (0.5, Settings.relay_batch)
 
 
-def test_environment_wins_over_dotenv_and_dotenv_over_the_running_pair(
+def test_environment_wins_over_the_running_pair_and_that_over_dotenv(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in (*GOOD, "MONGODB_DATABASE", "LOG_LEVEL", "RUN_DIR", "APP_ENV"):
+    for name in (*GOOD, "MONGODB_DATABASE", "LOG_LEVEL", "LOG_FORMAT", "RUN_DIR", "APP_ENV"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / ".run").mkdir()
     (tmp_path / ".run" / "env").write_text("".join(f"{k}='{v}'\n" for k, v in GOOD.items()) + "LOG_LEVEL=debug\n")
-    assert Settings.from_env().log_level == "DEBUG"
-    (tmp_path / ".env").write_text("LOG_LEVEL=warning\nMONGODB_DATABASE=other\n")
+    (tmp_path / ".env").write_text("LOG_LEVEL=warning\nLOG_FORMAT=text\nMONGODB_DATABASE=other\n")
     monkeypatch.setenv("MONGODB_DATABASE", "mine")
     settings = Settings.from_env()
-    assert (settings.log_level, settings.mongodb_database) == ("WARNING", "mine")
+    assert (settings.log_level, settings.log_format, settings.mongodb_database) == ("DEBUG", "text", "mine")
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.from_env().log_level == "WARNING"
