@@ -31,16 +31,19 @@ _CATEGORY_KEYS: Final = [
 _OPEN: Final = """ch.is_published AND ch.archived_at IS NULL
     AND (ch.starts_at IS NULL OR ch.starts_at <= %(now)s) AND (ch.ends_at IS NULL OR ch.ends_at > %(now)s)"""
 
-_VERSION_COLUMNS: Final = f"""
+_VERSION_COLUMNS: Final = """
     c.role AS caller_role, c.token_version AS caller_token_version, c.is_active AS caller_is_active,
     c.timezone AS caller_timezone, m.token_epoch, m.rules_version, m.catalogue_version,
     u.id AS user_id, u.display_name, u.timezone, u.version AS user_version, s.last_seq,
-    (SELECT count(*) FROM challenges ch WHERE {_OPEN}) AS published"""  # noqa: S608
+    o.published, o.published_set"""
 
-_SOURCES: Final = """
+# Time alone may close one challenge and open another: the number of the open ones does not tell.
+_SOURCES: Final = f"""
     FROM users c CROSS JOIN app_meta m
+    CROSS JOIN (SELECT count(*) AS published, coalesce(sum(hashint8(ch.id)), 0) AS published_set
+        FROM challenges ch WHERE {_OPEN}) o
     LEFT JOIN users u ON u.id = %(user_id)s LEFT JOIN learner_states s ON s.user_id = u.id
-    WHERE c.id = %(caller_id)s"""
+    WHERE c.id = %(caller_id)s"""  # noqa: S608
 
 _VERSION: Final = f"SELECT {_VERSION_COLUMNS} {_SOURCES}"
 
