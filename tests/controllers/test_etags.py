@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 
 from tests.controllers.wire import Person, Wire, assert_problem
 from tests.factories import complete, drain, make_badge, make_challenge
@@ -101,6 +103,31 @@ def test_a_write_changes_the_tag_of_all_that_shows_it(wire: Wire, ada: Person, r
     for address, path in paths.items():
         again = wire.get(path, ada, headers={"If-None-Match": before[address].headers["ETag"]})
         assert again.status_code != 304 or address not in expected, address
+
+
+def test_time_alone_changes_what_is_open(wire: Wire) -> None:
+    """As one challenge closes another opens: their number stays, what was completed of them does not."""
+    with time_machine.travel("2026-03-01T11:00:00Z", tick=False):
+        early = wire.join()
+        closing = make_challenge(ends_at=datetime(2026, 3, 1, 12, tzinfo=UTC))
+        make_challenge(starts_at=datetime(2026, 3, 1, 12, tzinfo=UTC))
+        complete(early.actor, closing)
+        before = wire.get(f"{early.path}/progress", early)
+        assert before.json["challenges"]["completion_rate"] == 1.0
+    with time_machine.travel("2026-03-01T12:00:00Z", tick=False):
+        late = Person(early.actor, early.email, wire.token(early.email))
+        after = wire.get(f"{early.path}/progress", late, headers={"If-None-Match": before.headers["ETag"]})
+        assert after.status_code == 200
+        assert after.json["challenges"]["completion_rate"] == 0.0
+
+
+def test_a_new_day_is_a_new_progress(wire: Wire) -> None:
+    with time_machine.travel("2026-03-01T23:59:59Z", tick=False):
+        evening = wire.join(timezone="UTC")
+        etag = wire.get(f"{evening.path}/progress", evening).headers["ETag"]
+        assert wire.get(f"{evening.path}/progress", evening, headers={"If-None-Match": etag}).status_code == 304
+    with time_machine.travel("2026-03-02T00:00:00Z", tick=False):
+        assert wire.get(f"{evening.path}/progress", evening, headers={"If-None-Match": etag}).status_code == 200
 
 
 def edits(wire: Wire, root: Person) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
