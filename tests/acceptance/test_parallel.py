@@ -117,9 +117,10 @@ def test_an_approval_and_a_rejection_cannot_both_win(service: Service, ada: Call
             break
 
 
-def test_two_edits_of_one_version_cannot_both_win(service: Service) -> None:
-    path = f"/api/challenges/{service.make_challenge()}"
-    admin = service.admin()
+@pytest.mark.parametrize("kind", ["challenges", "badges"])
+def test_two_edits_of_one_version_cannot_both_win(service: Service, kind: str) -> None:
+    edited = service.make_challenge() if kind == "challenges" else service.make_badge(1_000_000)
+    path, admin = f"/api/{kind}/{edited}", service.admin()
     etag = admin.send("GET", path).headers["ETag"]
     edits = [
         partial(admin.send, "PATCH", path, json={"points": points}, headers={"If-Match": etag}) for points in range(8)

@@ -20,7 +20,9 @@ def score(who: Person, points: int, at: str) -> None:
 @pytest.fixture
 def people(wire: Wire) -> list[Person]:
     """Six learners by rank: a tie on 30 decided by the moment, a tie on 20 at one moment decided by the id."""
-    people = [wire.join(display_name=f"L{number}") for number in range(7)]
+    # The one who was first to 30 joined later, so that the id alone would order them wrongly.
+    joined = {number: wire.join(display_name=f"L{number}") for number in (0, 2, 1, 3, 4, 5, 6)}
+    people = [joined[number] for number in range(7)]
     score(people[3], 20, "2026-03-01T10:00:00Z")
     score(people[4], 20, "2026-03-01T10:00:00Z")
     score(people[2], 30, "2026-03-02T10:00:01Z")

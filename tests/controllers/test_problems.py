@@ -191,10 +191,13 @@ def test_no_origin_is_welcome_by_default(wire: Wire) -> None:
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_configured_origins_are_welcome_and_no_others(app: Flask, ada: Person) -> None:
-    wire = neighbour(app, cors_origins=("https://app.example.org", "http://localhost:3000"))
+@pytest.mark.parametrize(
+    "origins", [("https://app.example.org",), ("https://app.example.org", "http://localhost:3000")]
+)
+def test_configured_origins_are_welcome_and_no_others(app: Flask, ada: Person, origins: tuple[str, ...]) -> None:
+    wire = neighbour(app, cors_origins=origins)
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,idempotency-key"}
-    for origin in ("https://app.example.org", "http://localhost:3000"):
+    for origin in origins:
         preflight = wire.open("OPTIONS", "/api/challenges/1/complete", headers={"Origin": origin, **asked})
         assert preflight.status_code == 200
         assert preflight.headers["Access-Control-Allow-Origin"] == origin
