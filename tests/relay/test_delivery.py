@@ -6,8 +6,10 @@ import itertools
 import threading
 import time
 from collections import defaultdict
+from functools import partial
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from rebootcamp.core.actors import Actor
@@ -15,6 +17,7 @@ from rebootcamp.events.relay import Relay, redrive
 from rebootcamp.models.mongo import BadgeDocument, HistoryDocument, ProgressDocument
 from rebootcamp.models.sql.challenges import Challenge
 from rebootcamp.models.sql.leaderboards import LeaderboardEntry
+from rebootcamp.models.sql.progress import ActivityEvent, LearnerState
 from rebootcamp.services import badges, challenges
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, exclusive
@@ -131,6 +134,23 @@ def test_four_relays_and_two_writers_deliver_each_event_once(committed_db: Flask
     delivered = in_threads(committed_db, *tasks_of_all)
     assert sum(delivered) == journal_size() > 1000
     assert count(LeaderboardEntry) == 40
+    assert_stores_agree()
+
+
+def test_parallel_deeds_of_one_learner_take_their_turns(committed_db: Flask) -> None:
+    make_badge("tenth_step", at_least=10, points=30)
+    (ada,), tasks = make_learners(1), [make_challenge() for _ in range(24)]
+
+    def write(share: list[Challenge]) -> int:
+        return len([complete(ada, task) for task in share])
+
+    in_threads(committed_db, *(partial(write, tasks[n::4]) for n in range(4)))
+    db.session.remove()
+    seqs = db.session.scalars(sa.select(ActivityEvent.seq).where(ActivityEvent.user_id == ada.user_id))
+    assert sorted(seqs) == list(range(1, 1 + 24 + 1 + 1))
+    state = db.session.get_one(LearnerState, ada.user_id)
+    assert (state.last_seq, state.challenge_points, state.badge_points) == (26, 480, 30)
+    drain()
     assert_stores_agree()
 
 

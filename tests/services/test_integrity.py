@@ -19,7 +19,7 @@ from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo_schema import apply_schema
 from rebootcamp.storage.sql import db
 from tests.factories import admin, complete, drain, make_badge, make_challenge
-from tests.relay.tools import execute, in_threads, make_learners
+from tests.relay.tools import execute, fault, in_threads, make_learners
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -276,6 +276,26 @@ def test_events_that_wait_are_pending_not_wrong() -> None:
     db.session.remove()
     report = check_stores()
     assert (report.findings, report.pending) == ([], 1)
+
+
+def test_check_waits_for_the_batch_that_is_under_way(committed_db: Flask) -> None:
+    ada, _ = sound_stores()
+    complete(ada, make_challenge())
+    is_asked = threading.Event()
+
+    def carry() -> int:
+        with fault({"times": 1}, failCommands=["insert"], blockConnection=True, blockTimeMS=600):
+            is_asked.set()
+            return Relay(10, 0.01).drain()
+
+    def check() -> int:
+        is_asked.wait(5)
+        time.sleep(0.2)
+        report = check_stores()
+        assert report.findings == []
+        return report.pending
+
+    assert in_threads(committed_db, carry, check) == [1, 0]
 
 
 def test_check_under_load_raises_no_false_alarm(committed_db: Flask) -> None:

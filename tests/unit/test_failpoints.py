@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -32,5 +33,7 @@ for n in range(1, 5):
     ],
 )
 def test_process_dies_at_the_counted_pass(specification: str, passes: int, status: int) -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM, specification], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", PROGRAM, specification]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert (len(done.stdout.split()), done.returncode) == (passes, status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import available_timezones
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,10 +38,13 @@ def test_activity_on_every_local_day_around_a_clock_change_is_one_unbroken_run()
     assert changes > 200
 
 
-def test_one_deed_a_day_at_the_same_wall_time_never_breaks_over_a_clock_change() -> None:
-    zone = clock.zone("Europe/Paris")
-    walls = [datetime(2026, 3, 27, 23, 59, tzinfo=zone) + timedelta(days=n) for n in range(5)]
-    assert recount(clock.local_date(wall, "Europe/Paris") for wall in walls).current == 5
+@pytest.mark.parametrize("name", ["Europe/Paris", "America/Los_Angeles", "Pacific/Kiritimati", "Australia/Lord_Howe"])
+@pytest.mark.parametrize(("hour", "minute"), [(0, 30), (23, 59)])
+def test_day_of_a_deed_is_the_one_on_the_learners_wall(name: str, hour: int, minute: int) -> None:
+    walls = [datetime(2026, 3, 1, hour, minute, tzinfo=clock.zone(name)) + timedelta(days=n) for n in range(60)]
+    dates = [clock.local_date(wall.astimezone(UTC), name) for wall in walls]
+    assert dates == [wall.date() for wall in walls]
+    assert recount(dates).current == 60
 
 
 @given(st.lists(days, max_size=30))
