@@ -278,24 +278,30 @@ def test_events_that_wait_are_pending_not_wrong() -> None:
     assert (report.findings, report.pending) == ([], 1)
 
 
-def test_check_waits_for_the_batch_that_is_under_way(committed_db: Flask) -> None:
+@pytest.mark.parametrize("command", ["insert", "update"])
+def test_check_waits_for_the_write_that_is_under_way(committed_db: Flask, command: str) -> None:
     ada, _ = sound_stores()
-    complete(ada, make_challenge())
+    if command == "insert":
+        complete(ada, make_challenge())
+    else:
+        badges.update_badge(admin(), "gift", {"points": 11}, None)
     is_asked = threading.Event()
 
-    def carry() -> int:
-        with fault({"times": 1}, failCommands=["insert"], blockConnection=True, blockTimeMS=600):
+    def carry() -> float:
+        with fault({"times": 1}, failCommands=[command], blockConnection=True, blockTimeMS=800):
             is_asked.set()
-            return Relay(10, 0.01).drain()
+            Relay(10, 0.01).drain()
+        return 0
 
-    def check() -> int:
+    def check() -> float:
         is_asked.wait(5)
         time.sleep(0.2)
+        started = time.monotonic()
         report = check_stores()
-        assert report.findings == []
-        return report.pending
+        assert (report.findings, report.pending) == ([], 0)
+        return time.monotonic() - started
 
-    assert in_threads(committed_db, carry, check) == [1, 0]
+    assert in_threads(committed_db, carry, check)[1] > 0.3
 
 
 def test_check_under_load_raises_no_false_alarm(committed_db: Flask) -> None:
