@@ -28,22 +28,22 @@ def ada(wire: Wire) -> Person:
 
 
 @pytest.mark.parametrize("delivered", [False, True])
-@pytest.mark.parametrize("address", REVALIDATED)
-def test_what_has_not_changed_is_not_sent_again(wire: Wire, ada: Person, address: str, delivered: bool) -> None:
+def test_what_has_not_changed_is_not_sent_again(wire: Wire, ada: Person, delivered: bool) -> None:
     if delivered:
         drain()
-    path = address.format(me=ada.path)
-    for language, other in (({}, FRENCH), (FRENCH, {})):
-        answer = wire.get(path, ada, headers=language)
-        etag = answer.headers["ETag"]
-        assert answer.headers["Cache-Control"] == "private, no-cache"
-        assert "Accept-Language" in answer.headers["Vary"]
-        for held in (etag, f"W/{etag}", f'"other", {etag}', "*"):
-            unchanged = wire.get(path, ada, headers={**language, "If-None-Match": held})
-            assert (unchanged.status_code, unchanged.data, unchanged.headers["ETag"]) == (304, b"", etag)
-        for held in (f"{etag[:-1]}x{etag[-1]}", etag.strip('"'), "", "x", '"'):
-            assert wire.get(path, ada, headers={**language, "If-None-Match": held}).status_code == 200
-        assert wire.get(path, ada, headers={**other, "If-None-Match": etag}).status_code == 200
+    for address in REVALIDATED:
+        path = address.format(me=ada.path)
+        for language, other in (({}, FRENCH), (FRENCH, {})):
+            answer = wire.get(path, ada, headers=language)
+            etag = answer.headers["ETag"]
+            assert answer.headers["Cache-Control"] == "private, no-cache"
+            assert "Accept-Language" in answer.headers["Vary"]
+            for held in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+                unchanged = wire.get(path, ada, headers={**language, "If-None-Match": held})
+                assert (unchanged.status_code, unchanged.data, unchanged.headers["ETag"]) == (304, b"", etag), address
+            for held in (f"{etag[:-1]}x{etag[-1]}", etag.strip('"'), "", "x", '"'):
+                assert wire.get(path, ada, headers={**language, "If-None-Match": held}).status_code == 200
+            assert wire.get(path, ada, headers={**other, "If-None-Match": etag}).status_code == 200, address
 
 
 def test_after_the_relay_a_progress_is_still_the_same(wire: Wire, ada: Person) -> None:

@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg2
-import pytest
 import sqlalchemy as sa
 import time_machine
 
@@ -159,11 +158,11 @@ def test_a_key_is_free_again_after_a_day(wire: Wire, ada: Person) -> None:
             assert (answer.status_code, answer.json["completion"]["id"] == first) == (201, is_same)
 
 
-@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 201, "clé", "tab\there", "\x7f"])
-def test_a_key_is_visible_ascii(wire: Wire, ada: Person, key: str) -> None:
+def test_a_key_is_visible_ascii(wire: Wire, ada: Person) -> None:
     path = f"/api/challenges/{make_challenge().id}/complete"
-    headers = {"Idempotency-Key": key}
-    assert_problem(wire.post(path, ada, json={}, headers=headers), 422, "invalid_idempotency_key")
+    for key in ("", " ", "a b", "x" * 201, "clé", "tab\there", "\x7f"):
+        answer = wire.post(path, ada, json={}, headers={"Idempotency-Key": key})
+        assert_problem(answer, 422, "invalid_idempotency_key")
     assert stored_keys() == 0
     assert wire.post(path, ada, json={}, headers={"Idempotency-Key": "x" * 200}).status_code == 201
 
