@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
+
 from rebootcamp.app import create_app
 from rebootcamp.cli.dev.servers import Servers, temporary_servers
 from rebootcamp.config import Settings

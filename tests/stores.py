@@ -8,14 +8,14 @@ from dataclasses import replace
 import psycopg2
 import sqlalchemy as sa
 from psycopg2 import sql
+from sqlalchemy.engine import make_url
+
 from rebootcamp.app import create_app
 from rebootcamp.config import Settings
 from rebootcamp.services.stores import initialise_store
 from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo_schema import declarations
 from rebootcamp.storage.sql import Base, db
-from sqlalchemy.engine import make_url
-
 
 _versions = itertools.count(1000, 1000)
 

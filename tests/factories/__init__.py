@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import sqlalchemy as sa
+
 from rebootcamp.core.actors import Actor
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.accounts import User

@@ -217,9 +217,7 @@ def _revoke_no_longer_met(step: Step, learner_id: int, rules: RuleBook) -> Step:
 def _unsupported(standing: Standing, rules: RuleBook) -> dict[str, Mapping[str, Any]]:
     """Return the held badges that only their own points, or each other's, still earn."""
     lost = {
-        code: holding
-        for code, holding in standing.held.items()
-        if holding["origin"] == "rule" and code in rules.badges
+        code: holding for code, holding in standing.held.items() if holding["origin"] == "rule" and code in rules.badges
     }
     points = standing.counters.get(POINTS_COUNTER, 0) - sum(holding["points"] for holding in lost.values())
     while True:
