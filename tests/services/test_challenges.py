@@ -17,10 +17,11 @@ from rebootcamp.events.challenges import ChallengeCompleted, ChallengeSubmitted
 from rebootcamp.models.sql.badges import BadgeGrant
 from rebootcamp.models.sql.challenges import ChallengeCompletion
 from rebootcamp.models.sql.progress import LearnerState, XpEntry
-from rebootcamp.services import challenges
+from rebootcamp.services import badges, challenges
 from rebootcamp.services.challenges.errors import (
     AlreadyCompleted,
     ChallengeClosed,
+    ChallengeInUse,
     NotPending,
     NotRevocable,
     SelfReview,
@@ -199,6 +200,28 @@ def test_revoking_somebody_elses_completion_by_a_wrong_path_is_not_found() -> No
     done = complete(ada, challenge)
     with pytest.raises(NotFound):
         challenges.revoke_completion(admin(), bob.user_id, done.completion.id, reason="Wrong path.")
+
+
+def test_challenge_that_somebody_completed_keeps_what_it_is_counted_under() -> None:
+    ada, challenge = make_actor(), make_challenge(category="energy")
+    challenges.update_challenge(admin(), challenge.id, {"category": "food"}, None)
+    complete(ada, challenge)
+    with pytest.raises(ChallengeInUse):
+        challenges.update_challenge(admin(), challenge.id, {"category": "water", "points": 5}, None)
+    edited = challenges.update_challenge(admin(), challenge.id, {"category": "food", "points": 5}, None)
+    assert (edited.category, edited.points) == ("food", 5)
+
+
+def test_badge_taken_by_hand_does_not_come_back_by_its_rule() -> None:
+    make_badge("first_step")
+    ada = make_actor()
+    complete(ada, make_challenge())
+    badges.revoke_badge(admin(), ada.user_id, "first_step", reason="Not deserved.")
+    assert rewards_of(complete(ada, make_challenge()).recorded).badges == ()
+    badges.award_badge(admin(), ada.user_id, "first_step", reason="Deserved after all.")
+    assert sorted(state_of(ada).held_badges) == ["first_step"]
+    drain()
+    assert check_stores().findings == []
 
 
 def test_parallel_completions_give_one_completion_and_one_set_of_rewards(committed_db: Flask) -> None:

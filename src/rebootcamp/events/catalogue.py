@@ -19,7 +19,7 @@ def project_catalogue() -> int:
             sa.select(BadgeDefinition)
             .where(BadgeDefinition.projected_version < BadgeDefinition.version)
             .order_by(BadgeDefinition.code)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, key_share=True)
             .execution_options(populate_existing=True)
         ).all()
         if not changed:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from threading import BoundedSemaphore
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from rebootcamp.core.errors import Busy
+
 # Each hash holds a core and 19 MiB: without a limit a burst of logins starves every other request.
 MAX_PARALLEL_HASHES = 2
+# Seconds; whoever waits for a slot holds a thread that others need.
+LONGEST_WAIT = 2.0
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16, type=Type.ID)
 _slots = BoundedSemaphore(MAX_PARALLEL_HASHES)
@@ -18,7 +24,7 @@ _slots = BoundedSemaphore(MAX_PARALLEL_HASHES)
 
 def hash_password(plain: str) -> str:
     """Return a salted argon2id hash."""
-    with _slots:
+    with _slot():
         return _hasher.hash(_canonical(plain))
 
 
@@ -36,11 +42,21 @@ def needs_rehash(stored: str) -> bool:
 
 
 def _matches(stored: str, plain: str) -> bool:
-    with _slots:
+    with _slot():
         try:
             return _hasher.verify(stored, _canonical(plain))
         except (VerificationError, InvalidHashError):
             return False
+
+
+@contextmanager
+def _slot() -> Iterator[None]:
+    if not _slots.acquire(timeout=LONGEST_WAIT):
+        raise Busy
+    try:
+        yield
+    finally:
+        _slots.release()
 
 
 def _canonical(plain: str) -> str:

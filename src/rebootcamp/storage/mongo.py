@@ -8,20 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pymongo
+from bson.errors import InvalidDocument
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import (
-    BulkWriteError,
-    ConnectionFailure,
-    ExecutionTimeout,
-    NetworkTimeout,
-    NotPrimaryError,
-    OperationFailure,
-    PyMongoError,
-    ServerSelectionTimeoutError,
-    WriteConcernError,
-)
+from pymongo.errors import BulkWriteError, InvalidOperation, OperationFailure, PyMongoError
 
 from rebootcamp.config import Settings
 
@@ -29,11 +21,13 @@ Doc = dict[str, Any]
 
 SELECTION_TIMEOUT_MS = 500
 OPERATION_TIMEOUT_MS = 2000
+READ_SECONDS = 0.6
 BREAKER_FAILURES = 2
 BREAKER_SECONDS = 5.0
 DUPLICATE_KEY = 11000
-# Interrupted, shutting down, stepping down, not primary, network: the server will be back.
-TRANSIENT_CODES = frozenset({6, 7, 64, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 50, 112})
+# What MongoDB says of a document that it will never accept: bad value, wrong type, unusable field name, failed
+# validation, too large. Whatever else it answers is about the server (permissions, disk, elections): an outage.
+REFUSED_CODES = frozenset({2, 14, 22, 52, 53, 54, 55, 56, 57, 121, 10334, 17280, 17419, 17420})
 
 
 class MongoUnavailable(Exception):
@@ -107,6 +101,13 @@ def collection(name: str) -> Collection[Doc]:
 
 
 @contextmanager
+def reading() -> Iterator[None]:
+    """Run reads that PostgreSQL can answer too: like `guarded`, and soon given up."""
+    with guarded(), pymongo.timeout(READ_SECONDS):
+        yield
+
+
+@contextmanager
 def guarded() -> Iterator[None]:
     """Run MongoDB calls under the breaker; every transient failure leaves as `MongoUnavailable`."""
     if time.monotonic() < _handle.open_until:
@@ -126,13 +127,9 @@ def guarded() -> Iterator[None]:
 
 def is_transient(error: PyMongoError) -> bool:
     """Tell an outage (try again later) from a document that will never be accepted."""
+    if isinstance(error, InvalidOperation | InvalidDocument):
+        return False
     if isinstance(error, BulkWriteError):
         codes = {failure["code"] for failure in (error.details or {}).get("writeErrors", [])}
-        return codes <= TRANSIENT_CODES | {DUPLICATE_KEY}
-    if isinstance(error, (ConnectionFailure, ServerSelectionTimeoutError, NetworkTimeout, NotPrimaryError)):
-        return True
-    if isinstance(error, (WriteConcernError, ExecutionTimeout)) or error.timeout:
-        return True
-    return isinstance(error, OperationFailure) and (
-        error.code in TRANSIENT_CODES or error.has_error_label("RetryableWriteError")
-    )
+        return not codes & REFUSED_CODES
+    return not (isinstance(error, OperationFailure) and error.code in REFUSED_CODES)

@@ -59,6 +59,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "max_overflow": 2,
         "pool_timeout": 2,
         "pool_recycle": 1800,
+        # An error message must not carry what people sent: it ends in a log.
+        "hide_parameters": True,
         "json_serializer": dumps_text,
         "json_deserializer": loads,
         "connect_args": {

@@ -20,11 +20,12 @@ from rebootcamp.core.languages import LANGUAGES, Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
 from rebootcamp.models.sql.operations import AppMeta
-from rebootcamp.services.challenges.errors import SlugTaken
+from rebootcamp.services.challenges.errors import ChallengeInUse, SlugTaken
 from rebootcamp.storage.transactions import transaction, translating
 
 ORDER: Final = "challenges"
 FILTERS: Final = ("category", "difficulty", "cadence")
+COUNTED_BY: Final = FILTERS
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,15 @@ def create_challenge(actor: Actor, fields: Mapping[str, Any]) -> Challenge:
 
 
 def update_challenge(actor: Actor, challenge_id: int, changes: Mapping[str, Any], version: int | None) -> Challenge:
-    """Change some fields; completions keep what they were worth. Raises `NotFound`, `StaleEdit`, `SlugTaken`."""
+    """Change some fields; completions keep what they were worth. Raises `NotFound`, `StaleEdit`, `SlugTaken`,
+    `ChallengeInUse`.
+    """
     actor.require("challenge:write")
     with transaction() as session, translating({"uq_challenges_slug": SlugTaken()}):
         challenge = _for_edit(session, challenge_id, version)
+        is_recounted = any(name in COUNTED_BY and getattr(challenge, name) != changes[name] for name in changes)
+        if is_recounted and session.scalar(sa.select(_is_completed(challenge_id))):
+            raise ChallengeInUse
         for name, value in changes.items():
             setattr(challenge, name, value)
         challenge.updated_at = clock.now()
@@ -144,6 +150,10 @@ def _for_edit(session: Session, challenge_id: int, version: int | None) -> Chall
     if version is not None and version != challenge.version:
         raise StaleEdit
     return challenge
+
+
+def _is_completed(challenge_id: int) -> sa.Exists:
+    return sa.exists().where(ChallengeCompletion.challenge_id == challenge_id)
 
 
 def _save(session: Session) -> None:

@@ -54,6 +54,19 @@ class SlugTaken(DomainError):
     )
 
 
+class ChallengeInUse(DomainError):
+    """Completions are counted under these fields; changing them would tear deeds from their counters."""
+
+    kind = Kind.CONFLICT
+    code = "challenge_in_use"
+    title = Text("Challenge already completed by somebody", "Défi déjà réalisé")
+    detail = Text(
+        "Its category, difficulty and cadence are fixed once somebody completed it; archive it and create another.",
+        "Sa catégorie, sa difficulté et sa cadence sont figées dès qu'une personne l'a réalisé ; "
+        "archivez-le et créez-en un autre.",
+    )
+
+
 class NotPending(DomainError):
     """Only a completion that waits can be approved or rejected."""
 

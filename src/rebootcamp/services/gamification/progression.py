@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
@@ -14,6 +14,8 @@ from rebootcamp.services.gamification.rules import COUNTABLE, POINTS_COUNTER, Ru
 from rebootcamp.services.gamification.streaks import Streak, extend, recount
 
 CHALLENGES, CO2E, CATEGORY_POINTS = "challenges", "co2e_grams", "category_points"
+
+CRITERIA_NO_LONGER_MET: Final = "criteria_no_longer_met"
 
 ActiveDays = Callable[[], Iterable[date]]
 
@@ -117,7 +119,8 @@ def _revoked(standing: Standing, fact: ChallengeRevoked, rules: RuleBook, active
 
 
 def _badge_awarded(standing: Standing, event: RecordedEvent, fact: BadgeAwarded, rules: RuleBook) -> Step:
-    changes = {POINTS_COUNTER: fact.points}
+    barred = barred_key(fact.badge)
+    changes = {POINTS_COUNTER: fact.points, barred: -standing.counters.get(barred, 0)}
     held = {**standing.held, fact.badge: _holding(fact.origin, fact.points, fact.tier)}
     moved = replace(
         standing,
@@ -131,15 +134,23 @@ def _badge_awarded(standing: Standing, event: RecordedEvent, fact: BadgeAwarded,
 
 
 def _badge_revoked(standing: Standing, fact: BadgeRevoked, rules: RuleBook) -> Step:
+    changes = {POINTS_COUNTER: -fact.points}
+    if fact.reason != CRITERIA_NO_LONGER_MET:
+        changes[barred_key(fact.badge)] = 1
     moved = replace(
         standing,
         badge_points=standing.badge_points - fact.points,
         xp_total=standing.xp_total - fact.points,
-        counters=_add(standing.counters, {POINTS_COUNTER: -fact.points}),
+        counters=_add(standing.counters, changes),
         held={code: held for code, held in standing.held.items() if code != fact.badge},
     )
     step = Step(moved, (XpGrant("badge_revoked", -fact.points),))
     return _revoke_no_longer_met(step, fact.learner_id, rules)
+
+
+def barred_key(code: str) -> str:
+    """Return the counter that keeps a badge taken by hand from coming back by its rule."""
+    return f"barred|badge={code}"
 
 
 def _challenge_changes(fact: ChallengeCompleted | ChallengeRevoked, sign: int, *, distinct: bool) -> dict[str, int]:
@@ -169,7 +180,9 @@ def _award_newly_met(step: Step, changed: Iterable[str], rules: RuleBook, event:
     earned = [
         badge
         for badge in rules.watching(changed)
-        if badge.code not in standing.held and badge.rule.holds(standing.counters)
+        if badge.code not in standing.held
+        and not standing.counters.get(barred_key(badge.code))
+        and badge.rule.holds(standing.counters)
     ]
     if not earned:
         return step
@@ -207,7 +220,7 @@ def _revoke_no_longer_met(step: Step, learner_id: int, rules: RuleBook) -> Step:
             badge=code,
             tier=holding["tier"],
             points=holding["points"],
-            reason="criteria_no_longer_met",
+            reason=CRITERIA_NO_LONGER_MET,
         )
         for code, holding in sorted(lost.items())
     )

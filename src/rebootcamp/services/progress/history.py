@@ -14,7 +14,7 @@ from rebootcamp.events.store import fetch_journal, fetch_pending
 from rebootcamp.models.mongo.badges import AwardDocument
 from rebootcamp.models.mongo.progress import HistoryDocument
 from rebootcamp.storage.documents import by_id
-from rebootcamp.storage.mongo import Doc, MongoUnavailable, guarded
+from rebootcamp.storage.mongo import Doc, MongoUnavailable, reading
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all, fetch_one
 
@@ -66,19 +66,26 @@ def list_awards(actor: Actor, user_id: int, page: PageRequest, *, state: str) ->
     get_list_version(actor, user_id)
     pending = list(fetch_pending(user_id))
     try:
-        with guarded():
+        with reading():
             awards = by_id(AwardDocument.list_of(user_id))
         is_degraded = False
         for award_id, changes in award_changes(reversed(pending)).items():
             if changes["seq"] >= awards.get(award_id, {}).get("seq", 0):
                 awards[award_id] = awards.get(award_id, {"_id": award_id}) | changes
+        # An award whose own event is a dead letter shows only its revocation: PostgreSQL knows the rest.
+        if any("awarded_at" not in award for award in awards.values()):
+            awards = _granted(user_id)
     except MongoUnavailable:
-        awards, is_degraded = by_id(map(_award_of, fetch_all(_GRANTS, {"user_id": user_id}))), True
+        awards, is_degraded = _granted(user_id), True
     key = page.key(AWARD_ORDER, (int,))
     chosen = [award for award in awards.values() if award["state"] == state and (not key or award["seq"] < key[0])]
     chosen.sort(key=lambda award: -award["seq"])
     chosen = chosen[: page.limit + 1]
     return HistoryPage(paginate(chosen, page.limit, AWARD_ORDER, lambda award: (award["seq"],)), is_degraded)
+
+
+def _granted(user_id: int) -> dict[str, Doc]:
+    return by_id(map(_award_of, fetch_all(_GRANTS, {"user_id": user_id})))
 
 
 def get_award(user_id: int, code: str) -> Doc:
@@ -91,7 +98,7 @@ def get_award(user_id: int, code: str) -> Doc:
 
 def _stored_or_journal(user_id: int, wanted: dict[str, Any]) -> tuple[Iterable[Doc], bool]:
     try:
-        with guarded():
+        with reading():
             return HistoryDocument.list_newest(user_id, **wanted), False
     except MongoUnavailable:
         return map(history_document, fetch_journal(user_id, **wanted)), True

@@ -16,7 +16,7 @@ from rebootcamp.services.gamification.levels import Level, level_of
 from rebootcamp.services.gamification.progression import CATEGORY_POINTS, CHALLENGES, CO2E
 from rebootcamp.services.gamification.rules import counter_key
 from rebootcamp.services.gamification.streaks import Streak
-from rebootcamp.storage.mongo import MongoUnavailable, guarded
+from rebootcamp.storage.mongo import MongoUnavailable, reading
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_one
 
@@ -147,7 +147,7 @@ def get_progress(caller_id: int, user_id: int) -> Progress | None:
 
 def _stored_summary(user_id: int) -> tuple[dict[str, Any] | None, bool]:
     try:
-        with guarded():
+        with reading():
             return ProgressDocument.find(user_id), False
     except MongoUnavailable:
         return None, True
@@ -158,10 +158,10 @@ def _caught_up(row: Row, stored: dict[str, Any] | None, user_id: int) -> Progres
     gap = row["gap"] or ()
     if row["has_dead_letters"] or len(gap) > MAX_GAP:
         return None
-    summary = ProgressDocument.from_bson(stored) if stored else ProgressDocument(user_id)
     try:
+        summary = ProgressDocument.from_bson(stored) if stored else ProgressDocument(user_id)
         return fold_all(summary, map(recorded_from_json, gap))
-    except UnreadableEvent:
+    except (UnreadableEvent, KeyError):
         return None
 
 
