@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 from rebootcamp.core import clock
 from rebootcamp.core.challenges import CATEGORIES
 from rebootcamp.events.facts import UnreadableEvent
-from rebootcamp.events.projector import fold_all, recent_entry
+from rebootcamp.events.projector import RECENT, fold_all, recent_entry
 from rebootcamp.events.store import EVENT_JSON, readable, recorded_from_json
 from rebootcamp.models.mongo.progress import ProgressDocument
 from rebootcamp.services.gamification.levels import Level, level_of
@@ -38,14 +38,13 @@ _VERSION_COLUMNS: Final = """
     o.published, o.published_set"""
 
 # Time alone may close one challenge and open another: the number of the open ones does not tell.
-_SOURCES: Final = f"""
+_JOINS: Final = f"""
     FROM users c CROSS JOIN app_meta m
     CROSS JOIN (SELECT count(*) AS published, coalesce(sum(hashint8(ch.id)), 0) AS published_set
         FROM challenges ch WHERE {_OPEN}) o
-    LEFT JOIN users u ON u.id = %(user_id)s LEFT JOIN learner_states s ON s.user_id = u.id
-    WHERE c.id = %(caller_id)s"""  # noqa: S608
+    LEFT JOIN users u ON u.id = %(user_id)s LEFT JOIN learner_states s ON s.user_id = u.id"""  # noqa: S608
 
-_VERSION: Final = f"SELECT {_VERSION_COLUMNS} {_SOURCES}"
+_VERSION: Final = f"SELECT {_VERSION_COLUMNS} {_JOINS} WHERE c.id = %(caller_id)s"
 
 _PROGRESS: Final = f"""
     SELECT {_VERSION_COLUMNS},
@@ -56,20 +55,21 @@ _PROGRESS: Final = f"""
             WHERE cc.user_id = u.id AND cc.challenge_id = ch.id AND cc.status = 'validated')) AS published_completed,
         (SELECT jsonb_agg({EVENT_JSON} ORDER BY e.seq) FROM (
             SELECT * FROM activity_events WHERE user_id = u.id AND seq > %(projected_seq)s
-            ORDER BY seq LIMIT {MAX_GAP + 1}) e) AS gap,
-        EXISTS (SELECT 1 FROM outbox o WHERE o.user_id = u.id AND o.dead_at IS NOT NULL) AS has_dead_letters
-    {_SOURCES}"""  # noqa: S608
-
-_LEDGER: Final = f"""
-    SELECT
-        (SELECT jsonb_agg(jsonb_build_object(
-            'code', g.badge_code, 'tier', s.held_badges -> g.badge_code ->> 'tier', 'points', g.points,
-            'awarded_at', g.awarded_at, 'event_id', g.event_id) ORDER BY g.seq)
-         FROM badge_grants g WHERE g.user_id = s.user_id AND g.revoked_at IS NULL) AS badges,
-        (SELECT jsonb_agg({EVENT_JSON} ORDER BY e.seq DESC) FROM (
-            SELECT * FROM activity_events WHERE user_id = s.user_id ORDER BY seq DESC LIMIT 20) e) AS recent,
-        s.last_seq, s.challenge_points, s.badge_points
-    FROM learner_states s WHERE s.user_id = %(user_id)s"""  # noqa: S608
+            ORDER BY seq LIMIT {MAX_GAP}) e) AS gap,
+        tells_all,
+        CASE WHEN tells_all THEN (
+            SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'code', g.badge_code, 'tier', s.held_badges -> g.badge_code ->> 'tier', 'points', g.points,
+                'awarded_at', g.awarded_at, 'event_id', g.event_id) ORDER BY g.seq), '[]')
+            FROM badge_grants g WHERE g.user_id = u.id AND g.revoked_at IS NULL) END AS held,
+        CASE WHEN tells_all THEN (
+            SELECT jsonb_agg({EVENT_JSON} ORDER BY e.seq DESC) FROM (
+                SELECT * FROM activity_events WHERE user_id = u.id ORDER BY seq DESC LIMIT {RECENT}) e) END AS newest
+    {_JOINS}
+    CROSS JOIN LATERAL (
+        SELECT %(tells_all)s::boolean OR s.last_seq > %(projected_seq)s::bigint + {MAX_GAP} OR EXISTS (
+            SELECT 1 FROM outbox o WHERE o.user_id = u.id AND o.dead_at IS NOT NULL) AS tells_all) t
+    WHERE c.id = %(caller_id)s"""  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -134,44 +134,42 @@ def get_progress(caller_id: int, user_id: int) -> Progress | None:
     older, and the events in between are folded in, so the answer is never behind a write.
     """
     stored, is_degraded = _stored_summary(user_id)
-    projected_seq = stored["seq"] if stored else 0
-    parameters = {"caller_id": caller_id, "user_id": user_id, "now": clock.now(), "projected_seq": projected_seq}
-    row = fetch_one(_PROGRESS, parameters)
-    if row is None:
-        return None
-    if row["last_seq"] is None:
-        return Progress(row, ProgressDocument(user_id), 0, is_degraded)
-    summary = _caught_up(row, stored, user_id) or _summary_from_ledger(user_id)
-    return Progress(row, summary, projected_seq, is_degraded)
+    parameters = {"caller_id": caller_id, "user_id": user_id, "now": clock.now(), "projected_seq": stored.seq}
+    row = fetch_one(_PROGRESS, {**parameters, "tells_all": False})
+    if row is None or row["last_seq"] is None:
+        return Progress(row, stored, 0, is_degraded) if row else None
+    try:
+        summary = _caught_up(row, stored)
+    except UnreadableEvent:
+        # Written by a newer version of the service, and not a dead letter yet: PostgreSQL knows what it led to.
+        row = fetch_one(_PROGRESS, {**parameters, "tells_all": True}) or row
+        summary = _from_ledger(row, user_id)
+    return Progress(row, summary, stored.seq, is_degraded)
 
 
-def _stored_summary(user_id: int) -> tuple[dict[str, Any] | None, bool]:
+def _stored_summary(user_id: int) -> tuple[ProgressDocument, bool]:
+    """Return MongoDB's summary, an empty one where there is none, and whether MongoDB was away."""
     try:
         with reading():
-            return ProgressDocument.find(user_id), False
+            document = ProgressDocument.find(user_id)
+            return ProgressDocument.from_bson(document) if document else ProgressDocument(user_id), False
     except MongoUnavailable:
-        return None, True
+        return ProgressDocument(user_id), True
+    except KeyError:
+        return ProgressDocument(user_id), False
 
 
-def _caught_up(row: Row, stored: dict[str, Any] | None, user_id: int) -> ProgressDocument | None:
-    """Return the stored summary with what it lacks, or None when PostgreSQL should tell it all."""
-    gap = row["gap"] or ()
-    if row["has_dead_letters"] or len(gap) > MAX_GAP:
-        return None
-    try:
-        summary = ProgressDocument.from_bson(stored) if stored else ProgressDocument(user_id)
-        return fold_all(summary, map(recorded_from_json, gap))
-    except (UnreadableEvent, KeyError):
-        return None
+def _caught_up(row: Row, stored: ProgressDocument) -> ProgressDocument:
+    """Return the stored summary with what it lacks; raise `UnreadableEvent`."""
+    if row["tells_all"]:
+        return _from_ledger(row, stored.user_id)
+    return fold_all(stored, map(recorded_from_json, row["gap"] or ()))
 
 
-def _summary_from_ledger(user_id: int) -> ProgressDocument:
-    """Make the summary from PostgreSQL alone."""
-    row = fetch_one(_LEDGER, {"user_id": user_id})
-    if row is None:
-        return ProgressDocument(user_id)
-    badges = [badge | {"awarded_at": clock.parse(badge["awarded_at"])} for badge in row["badges"] or ()]
-    events = readable(row["recent"] or (), recorded_from_json)
+def _from_ledger(row: Row, user_id: int) -> ProgressDocument:
+    """Make the summary from PostgreSQL alone, at a price that does not grow with the history."""
+    badges = [badge | {"awarded_at": clock.parse(badge["awarded_at"])} for badge in row["held"]]
+    events = readable(row["newest"] or (), recorded_from_json)
     return ProgressDocument(
         user_id=user_id,
         seq=row["last_seq"],
