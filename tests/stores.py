@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import runpy
 from dataclasses import replace
 
 import psycopg2
@@ -10,14 +11,17 @@ import sqlalchemy as sa
 from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
-from rebootcamp.app import create_app
+from rebootcamp.app import MIGRATIONS, create_app
 from rebootcamp.config import Settings
+from rebootcamp.models.sql.levels import LevelDefinition
+from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.services.stores import initialise_store
 from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo_schema import declarations
 from rebootcamp.storage.sql import Base, db
 
 _versions = itertools.count(1000, 1000)
+FIRST_CURVE = runpy.run_path(str(MIGRATIONS / "versions" / "0004_levels.py"))["FIRST_CURVE"]
 
 
 def create_pair(settings: Settings, name: str) -> Settings:
@@ -46,9 +50,11 @@ def empty_stores() -> None:
     with db.engine.begin() as connection:
         connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
         connection.execute(sa.text(f"TRUNCATE {', '.join(names)} RESTART IDENTITY CASCADE"))
+        connection.execute(sa.insert(LevelDefinition), FIRST_CURVE)
     for declared in declarations():
         mongo.collection(declared["collection"]).delete_many({})
     initialise_store(mongo.database().name)
     with db.engine.begin() as connection:
-        # Processes remember compiled rules by their version, so no two tests may share one.
-        connection.execute(sa.text("UPDATE app_meta SET rules_version = :version"), {"version": next(_versions)})
+        # Processes remember compiled rules and the curve by their version, so no two tests may share one.
+        versions = {"rules_version": next(_versions), "levels_version": next(_versions)}
+        connection.execute(sa.update(AppMeta).values(versions))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rebootcamp.controllers import accounts, badges, challenges, leaderboards, operations, progress
+from rebootcamp.controllers import accounts, badges, challenges, leaderboards, levels, operations, progress
 from rebootcamp.web.parsing import Blueprint
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
@@ -10,6 +10,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     challenges.blueprint,
     progress.blueprint,
     badges.blueprint,
+    levels.blueprint,
     leaderboards.blueprint,
     operations.blueprint,
 )

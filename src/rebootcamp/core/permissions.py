@@ -23,14 +23,16 @@ ROLE_ALIASES: Final = {
     "admins": "admin",
 }
 
-_LEARNER: Final = frozenset({"challenge:read", "challenge:complete", "badge:read", "leaderboard:read", "profile:edit"})
+_LEARNER: Final = frozenset(
+    {"challenge:read", "challenge:complete", "badge:read", "level:read", "leaderboard:read", "profile:edit"}
+)
 _STAFF: Final = _LEARNER | {"challenge:write", "submission:review", "progress:read_any"}
 
 PERMISSIONS: Final = {
     "student": _LEARNER,
     "instructor": _STAFF,
     "examiner": _LEARNER | {"submission:review", "progress:read_any"},
-    "admin": _STAFF | {"completion:revoke", "badge:write", "user:read_any", "user:write"},
+    "admin": _STAFF | {"completion:revoke", "badge:write", "level:write", "user:read_any", "user:write"},
 }
 
 ALL_PERMISSIONS: Final = frozenset().union(*PERMISSIONS.values())

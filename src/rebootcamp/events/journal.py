@@ -14,17 +14,19 @@ from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.ids import event_id
 from rebootcamp.core.json import dumps_text
 from rebootcamp.events.facts import Fact, RecordedEvent
+from rebootcamp.models.sql.levels import CURVE_VERSION
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.storage.statements import fetch_all, fetch_one
 from rebootcamp.storage.transactions import transaction
 
 LINES: Final = "learner_lines"
 
-_LOCK: Final = """
+_LOCK: Final = f"""
     SELECT s.user_id, s.last_seq, s.challenge_points, s.badge_points, s.xp_total, s.daily_streak,
-        s.longest_daily_streak, s.last_active_on, s.counters, s.held_badges, u.timezone, m.rules_version
+        s.longest_daily_streak, s.last_active_on, s.counters, s.held_badges, u.timezone, m.rules_version,
+        {CURVE_VERSION}
     FROM learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m
-    WHERE s.user_id = %(user_id)s FOR UPDATE OF s"""
+    WHERE s.user_id = %(user_id)s FOR UPDATE OF s"""  # noqa: S608
 
 # Events, outbox and state in one statement: whatever follows from a deed, it costs one round trip.
 _SAVE: Final = """
@@ -76,6 +78,7 @@ class LearnerLine:
     held_badges: dict[str, Any]
     timezone: str
     rules_version: int
+    curve_version: str
 
     def totals(self) -> Totals:
         """Return the figures as they are now."""
@@ -89,6 +92,7 @@ class Recorded:
     events: Sequence[RecordedEvent]
     before: Totals
     after: Totals
+    curve_version: str
 
 
 class Reaction(Protocol):
@@ -153,7 +157,7 @@ def record(fact: Fact, *, occurred_at: datetime | None = None, local_date: date 
         failpoint("journal.saved")
         for reaction in reactions:
             reaction.save()
-        return Recorded(events, before, line.totals())
+        return Recorded(events, before, line.totals(), line.curve_version)
 
 
 def _next(line: LearnerLine, fact: Fact, at: datetime, day: date) -> RecordedEvent:

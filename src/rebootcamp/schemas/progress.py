@@ -11,6 +11,7 @@ from marshmallow import fields, validate
 from rebootcamp.core import clock
 from rebootcamp.core.badges import ORIGINS, TIERS
 from rebootcamp.core.challenges import CATEGORIES
+from rebootcamp.core.languages import pick
 from rebootcamp.schemas.base import PageArguments, String, page_of
 from rebootcamp.schemas.challenges import ScoreOut, render_completion
 from rebootcamp.schemas.summaries import Names, badge_name, summarise
@@ -163,17 +164,10 @@ def render_progress(progress: Any, names: Names, language: str) -> dict[str, Any
     row, summary = progress.row, progress.summary
     challenge_points, badge_points = row["challenge_points"], summary.totals["badge_points"]
     streak, today = progress.streak, progress.local_date
-    level = progress.level
     return {
         "user": {"id": row["user_id"], "display_name": row["display_name"]},
         "score": _score(challenge_points, badge_points),
-        "level": {
-            "number": level.number,
-            "name": level.name.resolve(language),
-            "xp": row["xp_total"],
-            "xp_floor": level.xp_floor,
-            "xp_next": level.xp_next,
-        },
+        "level": render_level(progress.level, row["xp_total"], language),
         "challenges": _challenges(progress),
         "streaks": {
             "daily": streak.as_of(today),
@@ -191,6 +185,17 @@ def render_progress(progress: Any, names: Names, language: str) -> dict[str, Any
             "projected_seq": progress.projected_seq,
             "degraded": progress.is_degraded,
         },
+    }
+
+
+def render_level(level: Any, xp: int, language: str) -> dict[str, Any]:
+    """Return `LevelOut` of a `services.gamification.levels.Level`."""
+    return {
+        "number": level.number,
+        "name": pick(level.translations, language)["name"],
+        "xp": xp,
+        "xp_floor": level.xp_floor,
+        "xp_next": level.xp_next,
     }
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from rebootcamp.core.levels import MIN_LEVELS
 from rebootcamp.events.boards import boards_of
 from rebootcamp.events.catalogue import badge_fields
 from rebootcamp.events.challenges import (
@@ -27,9 +28,11 @@ from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant
 from rebootcamp.models.sql.challenges import ChallengeCompletion
 from rebootcamp.models.sql.leaderboards import LeaderboardEntry
+from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import LearnerState, OutboxEntry, XpEntry
 from rebootcamp.services.gamification.engine import standing_of
+from rebootcamp.services.gamification.levels import first_fault
 from rebootcamp.services.gamification.replay import replay
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, common_cut
@@ -94,6 +97,7 @@ def check_stores() -> Report:
     with common_cut() as cut:
         _check_identity(report, cut)
         _check_catalogue(report, cut)
+        _check_curve(report, cut)
         ledgers = _read_ledgers(cut)
         report.pending = sum(map(len, ledgers.pending.values()))
         boards: Counter[tuple[str, str, int]] = Counter()
@@ -138,6 +142,13 @@ def _check_catalogue(report: Report, cut: Cut) -> None:
             report.findings.append(Finding("badges", code, "document without a definition"))
         elif badge.projected_version == badge.version:
             report.expect("badges", code, stored.get(code), _badge_document(badge))
+
+
+def _check_curve(report: Report, cut: Cut) -> None:
+    columns = LevelDefinition.number, LevelDefinition.xp_floor
+    rows = cut.sql.execute(sa.select(*columns).order_by(LevelDefinition.number)).all()
+    report.expect("levels", "numbers", [row.number for row in rows], list(range(1, max(len(rows), MIN_LEVELS) + 1)))
+    report.expect("levels", "floors", first_fault([row.xp_floor for row in rows] or [0]), None)
 
 
 def _badge_document(badge: BadgeDefinition) -> Doc:

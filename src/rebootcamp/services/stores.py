@@ -44,7 +44,7 @@ class OtherMongoDatabase(DomainError):
     )
 
 
-FIRST_VERSIONS: Final = {"epoch": 1, "token_epoch": 1, "rules_version": 1, "catalogue_version": 1}
+VERSIONS: Final = ("epoch", "token_epoch", "rules_version", "catalogue_version", "levels_version")
 CURRENT: Final = sa.select(AppMeta).execution_options(populate_existing=True)
 
 
@@ -64,7 +64,9 @@ def initialise_store(mongo_database: str) -> Store:
         if meta is None:
             # Nothing is written for a refused pair: it must stay possible to choose another database.
             _require_owner(owner, None, mongo_database)
-            new = insert(AppMeta).values(id=1, store_id=uuid4(), mongo_database=mongo_database, **FIRST_VERSIONS)
+            new = insert(AppMeta).values(
+                id=1, store_id=uuid4(), mongo_database=mongo_database, **dict.fromkeys(VERSIONS, 1)
+            )
             session.execute(new.on_conflict_do_nothing())
             meta = session.scalars(CURRENT).one()
         if meta.mongo_database != mongo_database:

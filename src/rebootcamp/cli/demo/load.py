@@ -18,6 +18,7 @@ from rebootcamp.cli.demo.files import MONGO_DUMP, MONGO_FORMAT, MONGO_VERSION, S
 from rebootcamp.cli.failures import CouldNotRun
 from rebootcamp.config import Settings
 from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo import Doc
@@ -29,6 +30,8 @@ END_OF_COPY: Final = "\\."
 SETVAL: Final = re.compile(r"^SELECT pg_catalog\.setval\('public\.\w+', \d+, true\);$")
 MONGO_SECONDS: Final = 60
 IDENTITY: Final = "meta"
+# The pair keeps its own identity, so two pairs with the same demo data stay two pairs, and its curve of levels.
+KEPT: Final = frozenset({AppMeta.__tablename__, LevelDefinition.__tablename__})
 
 
 @dataclass
@@ -97,8 +100,7 @@ def _load_sql(session: Session, dump: SqlDump) -> int:
     rows = 0
     with raw_cursor(session) as cursor:
         for table in dumped_tables():
-            # The pair keeps its own identity: two pairs with the same demo data stay two pairs.
-            if table.name in dump.copies and table.name != AppMeta.__tablename__:
+            if table.name in dump.copies and table.name not in KEPT:
                 columns, text = dump.copies[table.name]
                 cursor.copy_expert(f"COPY public.{table.name} {columns} FROM STDIN", io.StringIO(text))
                 rows += cursor.rowcount

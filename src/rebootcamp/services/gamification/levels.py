@@ -3,41 +3,57 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
 
-from rebootcamp.core.languages import Text
+# {language: {"name": …}}
+Translations = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What staff decide of a level: where it begins and how it is called."""
+
+    xp_floor: int
+    translations: Translations
 
 
 @dataclass(frozen=True)
 class Level:
-    """Where an XP total stands: `xp_next` is None on the last level."""
+    """A level of a curve: `xp_next` is where the next one begins, None on the last."""
 
     number: int
-    name: Text
+    translations: Translations
     xp_floor: int
     xp_next: int | None
 
 
-CURVE: Final = (
-    (0, Text("Apprentice", "Apprenti")),
-    (100, Text("Explorer", "Explorateur")),
-    (250, Text("Gatherer", "Cueilleur")),
-    (450, Text("Gardener", "Jardinier")),
-    (700, Text("Mender", "Réparateur")),
-    (1000, Text("Scout", "Éclaireur")),
-    (1400, Text("Guardian", "Gardien")),
-    (1900, Text("Ambassador", "Ambassadeur")),
-    (2600, Text("Pathfinder", "Pionnier")),
-    (3500, Text("Mentor", "Mentor")),
-    (4700, Text("Sage", "Sage")),
-    (6200, Text("Phoenix", "Phénix")),
-)
-_FLOORS: Final = [floor for floor, _ in CURVE]
+Curve = Sequence[Level]
 
 
-def level_of(xp: int) -> Level:
+def curve_of(steps: Iterable[Step]) -> Curve:
+    """Return the levels that steps in order make."""
+    given = list(steps)
+    nexts = [step.xp_floor for step in given[1:]] + [None]
+    return [
+        Level(number, step.translations, step.xp_floor, xp_next)
+        for number, (step, xp_next) in enumerate(zip(given, nexts, strict=True), start=1)
+    ]
+
+
+def level_of(xp: int, curve: Curve) -> Level:
     """Return the level that an XP total reaches; a negative total is on the first level."""
-    index = max(bisect_right(_FLOORS, xp) - 1, 0)
-    floor, name = CURVE[index]
-    return Level(index + 1, name, floor, _FLOORS[index + 1] if index + 1 < len(CURVE) else None)
+    return curve[max(bisect_right(curve, xp, key=lambda level: level.xp_floor) - 1, 0)]
+
+
+def first_fault(floors: Sequence[int]) -> int | None:
+    """Return the index of the first floor out of order: the first is 0, each next one is higher."""
+    if floors[0] != 0:
+        return 0
+    return next((index for index, (low, high) in enumerate(pairwise(floors), start=1) if high <= low), None)
+
+
+def unreachable(curve: Curve, reach: int | None) -> list[int]:
+    """Return the numbers of the levels that begin above the XP one can reach; None: without limit."""
+    return [] if reach is None else [level.number for level in curve if level.xp_floor > reach]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rebootcamp.events.badges import BadgeAwarded
 from rebootcamp.events.journal import Recorded, Totals
+from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.levels import level_of
 
 
@@ -24,13 +25,13 @@ class Rewards:
 
 def rewards_of(recorded: Recorded) -> Rewards:
     """Summarise one recorded deed."""
-    deed = recorded.events[0].fact
+    deed, curve = recorded.events[0].fact, curve_at(recorded.curve_version)
     return Rewards(
         points=deed.score_points,
         xp=deed.score_points,
         badges=tuple(event.fact for event in recorded.events if isinstance(event.fact, BadgeAwarded)),
-        level_before=level_of(recorded.before.xp_total).number,
-        level_after=level_of(recorded.after.xp_total).number,
+        level_before=level_of(recorded.before.xp_total, curve).number,
+        level_after=level_of(recorded.after.xp_total, curve).number,
         daily_streak=recorded.after.daily_streak,
         totals=recorded.after,
     )
