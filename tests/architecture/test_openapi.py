@@ -11,7 +11,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.controllers.wire import Person, Wire
-from tests.factories import PASSWORD, complete, drain, make_badge, make_challenge
+from tests.factories import PASSWORD, complete, curve, drain, make_badge, make_challenge
 
 SNAPSHOT = Path(__file__).with_name("openapi_paths.json")
 FRENCH = {"Accept-Language": "fr"}
@@ -127,6 +127,8 @@ READS = {
     "{me}/badges": "list_awards",
     "{me}/badges?state=revoked": "list_awards",
     "{me}/score": "list_score",
+    "{me}/level": "explain_level",
+    "/api/levels": "get_curve",
     "/api/leaderboards/global": "list_places",
     "/api/leaderboards/global/me": "get_my_rank",
     "/api/challenges": "list_challenges",
@@ -181,6 +183,8 @@ def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
         ("award_badge", "POST", f"{ada.path}/badges", root, {"code": "gift", **reason}),
         ("revoke_badge", "POST", f"{ada.path}/badges/gift/revoke", root, reason),
         ("edit_badge", "PATCH", "/api/badges/gift", root, {"points": 1}),
+        ("preview_curve", "POST", "/api/levels/preview", root, curve(0, 10)),
+        ("replace_curve", "PUT", "/api/levels", root, curve(0, 5)),
         ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr"}),
         ("edit_user", "PATCH", ada.path, root, {"role": "examiner"}),
     ]

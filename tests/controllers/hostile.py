@@ -15,6 +15,7 @@ from tests.controllers.wire import Wire, validator_of
 DIGITS = b"9" * 5000
 DEEP = 100_000
 JSON_BODY = "application/json"
+LEVEL_TEXTS = {"en": {"name": "Level"}, "fr": {"name": "Niveau"}}
 
 # As bytes, because no encoder would write most of them.
 LITERALS: Mapping[str, bytes] = {
@@ -120,6 +121,8 @@ def fitting(schema: dict[str, Any], name: str = "") -> Any:
     kind = next(item for item in kind if item != "null") if isinstance(kind, list) else kind
     if "enum" in schema:
         return schema["enum"][0]
+    if name == "levels":
+        return [{"xp_floor": floor, "translations": LEVEL_TEXTS} for floor in (0, 50)]
     if kind == "object":
         if name == "criteria":
             return {"points": {"at_least": 5}}

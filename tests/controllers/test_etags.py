@@ -10,12 +10,12 @@ import pytest
 import time_machine
 
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import complete, drain, make_badge, make_challenge
+from tests.factories import complete, curve, drain, make_badge, make_challenge
 
 FRENCH = {"Accept-Language": "fr"}
 BOARDS = ("/api/leaderboards/global", "/api/leaderboards/global/me")
 REVALIDATED = ("{me}/progress", "{me}/history", "{me}/history?type=badge.awarded&limit=2", "{me}/badges")
-REVALIDATED += ("/api/badges", "/api/badges/first_step", "/api/challenges/1", *BOARDS)
+REVALIDATED += ("{me}/level", "/api/levels", "/api/badges", "/api/badges/first_step", "/api/challenges/1", *BOARDS)
 
 
 @pytest.fixture
@@ -55,15 +55,23 @@ def test_after_the_relay_a_progress_is_still_the_same(wire: Wire, ada: Person) -
 WRITES: dict[str, tuple[Callable[[Wire, Person, Person], Any], set[str]]] = {
     "another completion": (
         lambda wire, ada, root: complete(ada.actor, make_challenge()),
-        {"{me}/progress", "{me}/history", "/api/badges", *BOARDS},
+        {"{me}/progress", "{me}/history", "{me}/level", "/api/badges", *BOARDS},
     ),
     "a badge by hand": (
         lambda wire, ada, root: wire.post(f"{ada.path}/badges", root, json={"code": "gift", "reason": "x"}),
-        {"{me}/progress", "{me}/history", "{me}/badges", "/api/badges", *BOARDS},
+        {"{me}/progress", "{me}/history", "{me}/badges", "{me}/level", "/api/badges", *BOARDS},
     ),
     "a badge taken back": (
         lambda wire, ada, root: wire.post(f"{ada.path}/badges/first_step/revoke", root, json={"reason": "x"}),
-        {"{me}/progress", "{me}/history", "{me}/badges", "/api/badges", "/api/badges/first_step", *BOARDS},
+        {
+            "{me}/progress",
+            "{me}/history",
+            "{me}/badges",
+            "{me}/level",
+            "/api/badges",
+            "/api/badges/first_step",
+            *BOARDS,
+        },
     ),
     "a badge renamed": (
         lambda wire, ada, root: wire.patch("/api/badges/first_step", root, json={"translations": renamed()}),
@@ -72,6 +80,10 @@ WRITES: dict[str, tuple[Callable[[Wire, Person, Person], Any], set[str]]] = {
     "a learner renamed": (
         lambda wire, ada, root: wire.patch("/api/users/me", ada, json={"display_name": "Countess"}),
         {"{me}/progress", *BOARDS},
+    ),
+    "another curve of levels": (
+        lambda wire, ada, root: wire.put("/api/levels", root, json=curve(0, 10)),
+        {"{me}/progress", "{me}/level", "/api/levels"},
     ),
     "a challenge published": (lambda wire, ada, root: make_challenge(), {"{me}/progress"}),
     "a challenge edited": (

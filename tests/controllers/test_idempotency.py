@@ -19,7 +19,7 @@ from rebootcamp.models.sql.operations import IdempotencyKey
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import complete, make_badge, make_challenge
+from tests.factories import complete, curve, make_badge, make_challenge
 
 KEY = {"Idempotency-Key": "8c0a7f3e-5f0b"}
 REPLAYED = "Idempotent-Replayed"
@@ -60,6 +60,8 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "PATCH", "/api/badges/new", {"points": 2}, 200
     yield "POST", f"{ada.path}/badges", {"code": "held", **reason}, 201
     yield "POST", f"{ada.path}/badges/held/revoke", reason, 200
+    yield "PUT", "/api/levels", curve(0, 100), 200
+    yield "POST", "/api/levels/preview", curve(0, 50), 200
 
 
 def test_every_command_gives_its_first_answer_again(wire: Wire, root: Person) -> None:

@@ -17,7 +17,7 @@ from pymongo import monitoring
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire
-from tests.factories import complete, drain, make_badge, make_challenge
+from tests.factories import complete, curve, drain, make_badge, make_challenge
 
 # One of them authenticates. A change of these numbers is a decision, not an accident.
 COMPLETION_STATEMENTS = 6
@@ -200,6 +200,24 @@ def test_completing_costs_the_same_at_any_length(wire: Wire, veteran: Person, me
         plain, with_key = cost_of({}), cost_of({"Idempotency-Key": next(keys)})
         assert plain.counts == (COMPLETION_STATEMENTS, 0), "\n".join(plain.sql)
         assert with_key.counts == (COMPLETION_WITH_KEY, 0), "\n".join(with_key.sql)
+
+
+def test_another_curve_is_loaded_once(wire: Wire, root: Person, veteran: Person, measure: Any) -> None:
+    wire.put("/api/levels", root, json=curve(0, 10))
+    for expected in (2, 1):
+        with measure() as cost:
+            assert wire.read(f"{veteran.path}/progress", veteran)["level"]["number"] == 2
+        assert cost.counts == (expected, 1)
+
+
+def test_why_a_level_is_one_statement_at_any_length(wire: Wire, veteran: Person, measure: Any) -> None:
+    for length in HISTORIES:
+        if length > 3:
+            grow(veteran, length)
+        with measure() as cost:
+            wire.read(f"{veteran.path}/level", veteran)
+        # The other one authenticates.
+        assert cost.counts == (2, 0)
 
 
 @pytest.mark.parametrize("name", ["history", "badges", "score"])

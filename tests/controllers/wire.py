@@ -63,6 +63,9 @@ class Wire:
     def patch(self, path: str, who: Person | None = None, **options: Any) -> TestResponse:
         return self.open("PATCH", path, who, **options)
 
+    def put(self, path: str, who: Person | None = None, **options: Any) -> TestResponse:
+        return self.open("PUT", path, who, **options)
+
     def delete(self, path: str, who: Person | None = None, **options: Any) -> TestResponse:
         return self.open("DELETE", path, who, **options)
 

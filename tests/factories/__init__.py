@@ -76,6 +76,13 @@ def complete(actor: Actor, challenge: Challenge, answer: str | None = None) -> c
     return challenges.complete_challenge(actor, challenge.id, answer=answer, evidence=None)
 
 
+def curve(*floors: int) -> dict[str, Any]:
+    """Return the body that puts a curve with such floors in force."""
+    texts = [{"en": {"name": f"Level {floor}"}, "fr": {"name": f"Niveau {floor}"}} for floor in floors]
+    steps = zip(floors, texts, strict=True)
+    return {"levels": [{"xp_floor": floor, "translations": translations} for floor, translations in steps]}
+
+
 def drain() -> int:
     """Run the relay until nothing waits; return how many events were delivered."""
     delivered = Relay(batch=200, poll_seconds=0.01).drain()

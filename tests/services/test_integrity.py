@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from rebootcamp.core.actors import Actor
@@ -224,6 +225,9 @@ IN_POSTGRESQL = {
     "delivered in name only": ("history", FORGE_EVENT),
     "identity of the store lost": ("store", "DELETE FROM app_meta"),
     "other identity": ("store", "UPDATE app_meta SET store_id = gen_random_uuid()"),
+    "level missing": ("levels", "DELETE FROM levels WHERE number = 3"),
+    "levels lost": ("levels", "DELETE FROM levels"),
+    "level out of order": ("levels", "UPDATE levels SET xp_floor = 50 WHERE number = 3"),
 }
 
 
@@ -246,6 +250,15 @@ def test_corruption_in_postgresql_is_found_by_name(corruption: str) -> None:
     invariant, statement = IN_POSTGRESQL[corruption]
     execute(statement, **({"ada": ada.user_id} if ":ada" in statement else {}))
     assert invariant in found()
+
+
+@pytest.mark.parametrize("table", ["activity_events", "xp_entries"])
+def test_a_ledger_is_only_appended_to(table: str) -> None:
+    sound_stores()
+    for statement in (f"UPDATE {table} SET points = 0", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
+        with pytest.raises(sa.exc.IntegrityError, match=f"{table} is append-only"), db.engine.begin() as connection:
+            connection.execute(sa.text(statement))
+    assert found() == set()
 
 
 @pytest.mark.parametrize("collection", ["history", "progress", "awards", "badges"])
