@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, request
 
+from rebootcamp.core.languages import pick
 from rebootcamp.schemas import badges as schemas
 from rebootcamp.schemas.progress import AwardOut, render_award
 from rebootcamp.services import badges, progress
-from rebootcamp.services.gamification.rules import in_words
+from rebootcamp.services.gamification.rules import normalise
+from rebootcamp.services.gamification.words import in_words
 from rebootcamp.web.authentication import current_actor
 from rebootcamp.web.etags import etag_of, require_match, revalidated
 from rebootcamp.web.idempotency import idempotent
@@ -40,7 +43,7 @@ def list_badges(query: dict[str, Any]) -> Response:
 @blueprint.response(201, schemas.BadgeOut)
 @blueprint.alt_response(409, "Conflict")
 def create_badge(body: dict[str, Any]) -> Response:
-    """Add a badge; who already meets its rule gets it at the next event."""
+    """Add a badge; a back-fill gives it to everybody who already meets its rule."""
     badge = badges.create_badge(current_actor(), body)
     return _badge(badge.code, 201)
 
@@ -64,9 +67,40 @@ def get_badge(code: str) -> Response:
 @blueprint.alt_response(404, "NotFound")
 @blueprint.alt_response(412, "StaleEdit")
 def edit_badge(body: dict[str, Any], code: str) -> Response:
-    """Change a badge; who holds it keeps it as it was."""
-    badges.update_badge(current_actor(), code, body, _expected_version(code))
+    """Change a badge; who holds it keeps it, unless `holders` is `reevaluate` and the new rule refuses them."""
+    holders = body.pop("holders")
+    badges.update_badge(current_actor(), code, body, _expected_version(code), holders=holders)
     return _badge(code, 200)
+
+
+@blueprint.route("/badges/preview", methods=["POST"])
+@requires("badge:write")
+@blueprint.arguments(schemas.BadgeTrial)
+@blueprint.response(200, schemas.PreviewOut)
+@blueprint.alt_response(404, "NotFound")
+def preview_badge(body: dict[str, Any]) -> Response:
+    """Try criteria on all learners: who would gain or lose the badge; nothing changes."""
+    preview = badges.preview_badge(current_actor(), body["criteria"], body["code"])
+    return json_response(schemas.render_preview(preview, _in_words(normalise(body["criteria"]))))
+
+
+@blueprint.route("/badges/<string:code>/rules")
+@requires("badge:write")
+@blueprint.response(200, schemas.RuleList)
+@blueprint.alt_response(404, "NotFound")
+def list_rules(code: str) -> Response:
+    """List every rule that a badge had, newest first."""
+    rules = badges.list_rules(current_actor(), code)
+    return json_response({"items": [schemas.render_rule(rule, _in_words(rule.criteria)) for rule in rules]})
+
+
+@blueprint.route("/badges/<string:code>/backfill")
+@requires("badge:write")
+@blueprint.response(200, schemas.BackfillOut)
+@blueprint.alt_response(404, "NotFound")
+def get_backfill(code: str) -> Response:
+    """Tell how far the newest back-fill of a badge is."""
+    return json_response(schemas.render_backfill(badges.get_backfill(current_actor(), code)))
 
 
 @blueprint.route("/users/<id:user_id>/badges", methods=["POST"])
@@ -76,10 +110,11 @@ def edit_badge(body: dict[str, Any], code: str) -> Response:
 @blueprint.response(201, AwardOut)
 @blueprint.alt_response(404, "NotFound")
 @blueprint.alt_response(409, "Conflict")
-def award_badge(body: dict[str, str], user_id: int) -> Response:
-    """Give a badge by hand, with the reason as evidence."""
-    badges.award_badge(current_actor(), user_id, body["code"], reason=body["reason"])
-    return _award(user_id, body["code"], 201)
+def award_badge(body: dict[str, Any], user_id: int) -> Response:
+    """Give a badge by hand, with the reason and, if there is any, further evidence."""
+    code = body.pop("code")
+    badges.award_badge(current_actor(), user_id, code, **body)
+    return _award(user_id, code, 201)
 
 
 @blueprint.route("/users/<id:user_id>/badges/<string:code>/revoke", methods=["POST"])
@@ -101,13 +136,19 @@ def _badge(code: str, status: int) -> Response:
 
 
 def _rendered(view: badges.BadgeView) -> dict[str, Any]:
+    return schemas.render_badge(view, _in_words(view.row["criteria"]), current_language())
+
+
+def _in_words(criteria: Mapping[str, Any]) -> str:
     language = current_language()
-    return schemas.render_badge(view, in_words(view.row["criteria"], language), language)
+    names = {code: pick(texts, language) for code, texts in badges.current_badge_names().items()}
+    return in_words(criteria, language, names)
 
 
 def _award(user_id: int, code: str, status: int) -> Response:
     award = progress.get_award(user_id, code)
-    return json_response(render_award(award, badges.current_badge_names(), current_language()), status)
+    why = badges.why_award(award, current_language())
+    return json_response(render_award(award, badges.current_badge_names(), why, current_language()), status)
 
 
 def _expected_version(code: str) -> int | None:

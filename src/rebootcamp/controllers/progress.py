@@ -9,7 +9,7 @@ from flask import Response
 from rebootcamp.core.errors import NotFound
 from rebootcamp.schemas import progress as schemas
 from rebootcamp.services import progress
-from rebootcamp.services.badges import badge_names, current_badge_names
+from rebootcamp.services.badges import badge_names, current_badge_names, why_award
 from rebootcamp.web.authentication import confirm, current_actor, verify_token
 from rebootcamp.web.etags import etag_of, is_conditional, not_modified
 from rebootcamp.web.languages import current_language
@@ -76,7 +76,7 @@ def list_awards(query: dict[str, Any], user_id: int) -> Response:
         return unchanged
     found = progress.list_awards(current_actor(), user_id, query["page"], state=query["state"])
     names, language = current_badge_names(), current_language()
-    body = page_body(found.page, lambda award: schemas.render_award(award, names, language))
+    body = page_body(found.page, lambda award: schemas.render_award(award, names, why_award(award, language), language))
     return json_response(body, etag=None if found.is_degraded else etag)
 
 
