@@ -22,7 +22,6 @@ from rebootcamp.config import Settings
 from rebootcamp.core.json import dumps_text
 from rebootcamp.events.rebuild import drop_projections, replay
 from rebootcamp.events.relay import Chore, Relay, redrive
-
 from rebootcamp.services.badges import expire_awards, work_on_backfills
 from rebootcamp.services.integrity import Report, check_stores
 from rebootcamp.services.operations import OutboxHealth, readiness

@@ -248,5 +248,5 @@ def readings_of(criterion: Criterion, situation: Situation) -> list[Reading]:
 def is_dated(criterion: Criterion) -> bool:
     """Tell whether the day of a deed matters, so that a past learner must be judged on each active day."""
     return any(
-        isinstance(node, Between) or isinstance(node, Counted) and node.measure.grain for node in nodes(criterion)
+        isinstance(node, Between) or (isinstance(node, Counted) and node.measure.grain) for node in nodes(criterion)
     )

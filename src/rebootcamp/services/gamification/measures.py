@@ -75,7 +75,9 @@ class Measure:
     def is_standard(self) -> bool:
         """Tell whether every learner has this counter anyway, rule or no rule."""
         is_plain = not (self.amount or self.distinct or self.grain or self.span)
-        return is_plain and (not self.where or len(self.where) == 1 and self.where[0][0] in EVENTS[self.event].choices)
+        return is_plain and (
+            not self.where or (len(self.where) == 1 and self.where[0][0] in EVENTS[self.event].choices)
+        )
 
     def matches(self, values: Values, day: date) -> bool:
         """Tell whether an occurrence counts."""

@@ -13,7 +13,6 @@ from typing import Any, Final
 from rebootcamp.core.challenges import CADENCES, CATEGORIES, DIFFICULTIES
 from rebootcamp.core.languages import Text
 
-
 DIFFERENT: Final = Text("different ", " différents")
 
 

@@ -13,8 +13,8 @@ from rebootcamp.events.projector import RECENT, fold_all, recent_entry
 from rebootcamp.events.store import EVENT_JSON, readable, recorded_from_json
 from rebootcamp.models.mongo.progress import ProgressDocument
 from rebootcamp.services.gamification.levels import Level, level_of
-from rebootcamp.services.gamification.progression import CATEGORY_POINTS, CHALLENGES, CO2E
 from rebootcamp.services.gamification.measures import counter_key
+from rebootcamp.services.gamification.progression import CATEGORY_POINTS, CHALLENGES, CO2E
 from rebootcamp.services.gamification.streaks import Streak
 from rebootcamp.storage.mongo import MongoUnavailable, reading
 from rebootcamp.storage.sql import Row
