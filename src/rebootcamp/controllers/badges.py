@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, request
 
-from rebootcamp.core.languages import pick
 from rebootcamp.schemas import badges as schemas
 from rebootcamp.schemas.progress import AwardOut, render_award
 from rebootcamp.services import badges, progress
 from rebootcamp.services.gamification.rules import normalise
-from rebootcamp.services.gamification.words import in_words
 from rebootcamp.web.authentication import current_actor
 from rebootcamp.web.etags import etag_of, require_match, revalidated
 from rebootcamp.web.idempotency import idempotent
@@ -81,7 +78,8 @@ def edit_badge(body: dict[str, Any], code: str) -> Response:
 def preview_badge(body: dict[str, Any]) -> Response:
     """Try criteria on all learners: who would gain or lose the badge; nothing changes."""
     preview = badges.preview_badge(current_actor(), body["criteria"], body["code"])
-    return json_response(schemas.render_preview(preview, _in_words(normalise(body["criteria"]))))
+    words = badges.say_rule(normalise(body["criteria"]), current_language())
+    return json_response(schemas.render_preview(preview, words))
 
 
 @blueprint.route("/badges/<string:code>/rules")
@@ -90,8 +88,9 @@ def preview_badge(body: dict[str, Any]) -> Response:
 @blueprint.alt_response(404, "NotFound")
 def list_rules(code: str) -> Response:
     """List every rule that a badge had, newest first."""
-    rules = badges.list_rules(current_actor(), code)
-    return json_response({"items": [schemas.render_rule(rule, _in_words(rule.criteria)) for rule in rules]})
+    rules, language = badges.list_rules(current_actor(), code), current_language()
+    items = [schemas.render_rule(rule, badges.say_rule(rule.criteria, language)) for rule in rules]
+    return json_response({"items": items})
 
 
 @blueprint.route("/badges/<string:code>/backfill")
@@ -136,19 +135,15 @@ def _badge(code: str, status: int) -> Response:
 
 
 def _rendered(view: badges.BadgeView) -> dict[str, Any]:
-    return schemas.render_badge(view, _in_words(view.row["criteria"]), current_language())
-
-
-def _in_words(criteria: Mapping[str, Any]) -> str:
     language = current_language()
-    names = {code: pick(texts, language) for code, texts in badges.current_badge_names().items()}
-    return in_words(criteria, language, names)
+    return schemas.render_badge(view, badges.say_rule(view.row["criteria"], language), language)
 
 
 def _award(user_id: int, code: str, status: int) -> Response:
     award = progress.get_award(user_id, code)
-    why = badges.why_award(award, current_language())
-    return json_response(render_award(award, badges.current_badge_names(), why, current_language()), status)
+    labels, language = badges.current_labels(), current_language()
+    why = badges.why_award(award, labels, language)
+    return json_response(render_award(award, labels.names, why, language), status)
 
 
 def _expected_version(code: str) -> int | None:

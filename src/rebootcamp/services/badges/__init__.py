@@ -4,26 +4,30 @@ from rebootcamp.services.badges.awards import award_badge, expire_awards, revoke
 from rebootcamp.services.badges.backfill import get_backfill, run_backfills, work_on_backfills
 from rebootcamp.services.badges.catalogue import (
     BadgeView,
+    Labels,
     badge_names,
     current_badge_names,
+    current_labels,
     get_badge,
     list_badges,
 )
 from rebootcamp.services.badges.definitions import create_badge, list_rules, update_badge
 from rebootcamp.services.badges.errors import AlreadyHeld, CodeTaken, NotHeld
 from rebootcamp.services.badges.preview import Preview, preview_badge
-from rebootcamp.services.badges.why import why_award
+from rebootcamp.services.badges.why import say_rule, why_award
 
 __all__ = [
     "AlreadyHeld",
     "BadgeView",
     "CodeTaken",
+    "Labels",
     "NotHeld",
     "Preview",
     "award_badge",
     "badge_names",
     "create_badge",
     "current_badge_names",
+    "current_labels",
     "expire_awards",
     "get_backfill",
     "get_badge",
@@ -32,6 +36,7 @@ __all__ = [
     "preview_badge",
     "revoke_badge",
     "run_backfills",
+    "say_rule",
     "update_badge",
     "why_award",
     "work_on_backfills",

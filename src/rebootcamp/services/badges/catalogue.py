@@ -12,6 +12,7 @@ from typing import Any, Final
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import NotFound
+from rebootcamp.core.languages import pick
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.services.gamification.engine import standing_of
 from rebootcamp.services.gamification.progression import Standing, situation_of
@@ -43,11 +44,15 @@ class BadgeView:
 
 
 @dataclass(frozen=True)
-class _Labels:
+class Labels:
     """What is said of badges: `{code: {language: name}}`, and every rule they ever had by code and version."""
 
     names: Mapping[str, Mapping[str, str]]
     rules: Mapping[tuple[str, int], Mapping[str, Any]]
+
+    def names_in(self, language: str) -> Mapping[str, str]:
+        """Return the names in one language."""
+        return {code: pick(texts, language) for code, texts in self.names.items()}
 
 
 class _LabelCache:
@@ -56,15 +61,15 @@ class _LabelCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._version = -1
-        self._labels = _Labels({}, {})
+        self._labels = Labels({}, {})
 
-    def get(self, version: int) -> _Labels:
+    def get(self, version: int) -> Labels:
         with self._lock:
             if self._version == version:
                 return self._labels
         badges = fetch_all("SELECT code, translations FROM badge_definitions", {})
         rules = fetch_all("SELECT badge_code, version, criteria FROM badge_rules", {})
-        labels = _Labels(
+        labels = Labels(
             {row["code"]: {tongue: texts["name"] for tongue, texts in row["translations"].items()} for row in badges},
             {(row["badge_code"], row["version"]): row["criteria"] for row in rules},
         )
@@ -83,16 +88,12 @@ def badge_names(rules_version: int) -> Mapping[str, Mapping[str, str]]:
 
 def current_badge_names() -> Mapping[str, Mapping[str, str]]:
     """Return the names as they are now."""
-    return badge_names(_rules_version())
+    return current_labels().names
 
 
-def badge_rules() -> Mapping[tuple[str, int], Mapping[str, Any]]:
-    """Return every rule that a badge ever had, by code and version."""
-    return _cache.get(_rules_version()).rules
-
-
-def _rules_version() -> int:
-    return int(fetch_all("SELECT rules_version FROM app_meta", {})[0]["rules_version"])
+def current_labels() -> Labels:
+    """Return names and rules as they are now."""
+    return _cache.get(int(fetch_all("SELECT rules_version FROM app_meta", {})[0]["rules_version"]))
 
 
 def list_badges(actor: Actor, page: PageRequest, *, tier: str | None) -> Page[BadgeView]:

@@ -32,7 +32,8 @@ def is_standard_key(key: str) -> bool:
     event, *parts = key.split("|")
     if event not in EVENTS or not parts:
         return True
-    return len(parts) == 1 and parts[0].partition("=")[0] in EVENTS[event].choices
+    name, has_value, _ = parts[0].partition("=")
+    return len(parts) == 1 and bool(has_value) and name in EVENTS[event].choices
 
 
 def start_of(grain: str, day: date) -> date:

@@ -49,6 +49,14 @@ def in_words(criteria: Mapping[str, Any], language: str, names: Mapping[str, str
     return _TOTALS[body.get("kind", kind)].resolve(language, n=_grouped(body["at_least"], language))
 
 
+def names_a_badge(criteria: Mapping[str, Any]) -> bool:
+    """Tell whether saying valid criteria takes the name of a badge."""
+    kind, body = next(iter(criteria.items()))
+    if kind in _JOINTS:
+        return any(names_a_badge(part) for part in body)
+    return kind == "badge" or (kind == "not" and names_a_badge(body))
+
+
 def _inner(criteria: Mapping[str, Any], language: str, names: Mapping[str, str]) -> str:
     words = in_words(criteria, language, names)
     is_group = next(iter(criteria)) in _JOINTS and len(next(iter(criteria.values()))) > 1
