@@ -50,7 +50,8 @@ def test_valid_criteria_compile(criteria: dict[str, Any], rule: Criterion) -> No
     [
         ({}, "/criteria"),
         ({"points": {"at_least": 1}, "count": {}}, "/criteria"),
-        ({"streak": {"days": 3}}, "/criteria/streak"),
+        ({"jump": {"at_least": 3}}, "/criteria/jump"),
+        ({"streak": {"days": 3}}, "/criteria/streak/days"),
         ({"points": 5}, "/criteria/points"),
         ({"points": {}}, "/criteria/points/at_least"),
         ({"points": {"at_least": 0}}, "/criteria/points/at_least"),
@@ -84,7 +85,7 @@ def test_valid_criteria_compile(criteria: dict[str, Any], rule: Criterion) -> No
 )
 def test_refusal_points_at_the_part_that_is_wrong(criteria: dict[str, Any], pointer: str) -> None:
     with pytest.raises(InvalidField) as refused:
-        compile_rule(criteria)
+        compile_rule(normalise(criteria))
     assert refused.value.pointer == pointer
     assert refused.value.message.en != refused.value.message.fr
 
