@@ -10,7 +10,7 @@ from tests.controllers.wire import Person, Wire, assert_problem, pointers
 from tests.factories import complete, make_badge, make_challenge
 
 BADGE = {"code", "tier", "points", "name", "description", "icon", "criteria", "criteria_text", "version", "is_active"}
-BADGE |= {"holders", "advance", "translations"}
+BADGE |= {"holders", "advance", "translations", "rule_version", "is_revocable", "valid_days"}
 TEXTS = {"en": {"name": "Saver", "description": "Saves."}, "fr": {"name": "Économe", "description": "Économise."}}
 WATER = {"count": {"event": "challenge.completed", "where": {"category": "water"}, "at_least": 3}}
 NEW = {"code": "saver", "tier": "silver", "points": 25, "criteria": WATER, "translations": TEXTS}
@@ -151,7 +151,9 @@ def test_a_badge_by_hand_counts_at_once_and_can_be_taken_back(wire: Wire, ada: P
     given = wire.post(give, root, json={"code": "saver", "reason": "Helped."}, headers={"Accept-Language": "fr"})
     assert (given.status_code, given.json["state"], given.json["name"]) == (201, "held", "Économe")
     assert given.json["evidence"] == {"awarded_by": root.id, "reason": "Helped."}
-    assert wire.read(f"{ada.path}/badges", ada)["items"] == [{**given.json, "name": "Saver"}]
+    assert wire.read(f"{ada.path}/badges", ada)["items"] == [
+        {**given.json, "name": "Saver", "why": "Given by hand: Helped."}
+    ]
     assert_problem(wire.post(give, root, json={"code": "saver", "reason": "x"}), 409, "already_held")
     assert wire.read(f"{ada.path}/progress", ada)["score"] == {"total": 25, "challenge_points": 0, "badge_points": 25}
     taken = wire.post(take, root, json={"reason": "A mistake."})

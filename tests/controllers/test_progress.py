@@ -17,7 +17,7 @@ PARTS = {
     "consistency": {"seq", "projected_seq", "degraded"},
 }
 AWARD = {"code", "name", "tier", "points", "awarded_at", "state", "origin", "rule_version", "evidence", "event_id"}
-AWARD |= {"seq", "revoked_at", "revoke_reason"}
+AWARD |= {"seq", "revoked_at", "revoke_reason", "expires_at", "why"}
 EVENT = {"id", "seq", "type", "at", "summary", "data"}
 SCORE_ITEM = {"points", "source", "event_id", "type", "reason", "at", "local_date", "seq", "data"}
 LISTS = ("progress", "history", "badges", "score")
@@ -173,7 +173,7 @@ def test_awards_keep_their_reasons(wire: Wire, ada: Person) -> None:
             ("water_friend", "rule"),
             ("first_step", "rule"),
         ]
-        assert held[0]["evidence"]["value"] == 50
+        assert held[0]["evidence"]["readings"][0]["value"] == 50
         (revoked,) = wire.items(f"{ada.path}/badges?state=revoked", ada)
         assert (revoked["code"], revoked["origin"], revoked["revoke_reason"]) == ("gift", "manual", "A mistake.")
         assert revoked["evidence"] == {"awarded_by": admin().user_id, "reason": "Kind."}

@@ -10,8 +10,9 @@ from rebootcamp.core.ids import event_id
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
 from rebootcamp.events.facts import Fact, RecordedEvent
-from rebootcamp.services.gamification.progression import Badge, RuleBook, Standing, Step, advance
-from rebootcamp.services.gamification.rules import compile_rule
+from rebootcamp.services.gamification.progression import Standing, Step, advance
+from rebootcamp.services.gamification.rulebook import Badge, RuleBook
+from rebootcamp.services.gamification.rules import compile_rule, normalise
 
 DAY = date(2026, 5, 1)
 
@@ -67,7 +68,7 @@ def taken_back(badge: str = "first_step", points: int = 10, **fields: Any) -> Ba
 
 def rule(code: str, criteria: dict[str, Any], points: int = 10) -> Badge:
     """Return a badge as the engine knows it."""
-    return Badge(code, "bronze", points, 1, compile_rule(criteria))
+    return Badge(code, "bronze", points, 1, compile_rule(normalise(criteria)))
 
 
 class PureLine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,18 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rebootcamp.core.errors import InvalidField
-from rebootcamp.services.gamification.rules import (
-    _FIELD_WORDS,
-    _VALUE_WORDS,
-    COUNTABLE,
-    MAX_THRESHOLD,
-    Rule,
-    compile_rule,
-    counter_key,
-    in_words,
-)
+from rebootcamp.services.gamification.criteria import Advance, Counted, Criterion, Situation, Total
+from rebootcamp.services.gamification.measures import Measure
+from rebootcamp.services.gamification.rules import MAX_THRESHOLD, compile_rule, normalise
+from rebootcamp.services.gamification.vocabulary import EVENTS, FIELD_WORDS, VALUE_WORDS
+from rebootcamp.services.gamification.words import in_words
 
-PAIRS = [(field, value) for field, values in COUNTABLE["challenge.completed"].items() for value in values]
+COMPLETED = "challenge.completed"
+PAIRS = [(field, value) for field, values in EVENTS[COMPLETED].choices.items() for value in values]
 
 
 def count(**body: Any) -> dict[str, Any]:
@@ -31,15 +28,21 @@ def count(**body: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("criteria", "rule"),
     [
-        ({"points": {"at_least": 100}}, Rule("points", 100)),
-        (count(), Rule("challenge.completed", 3)),
-        (count(where={}), Rule("challenge.completed", 3)),
-        (count(where={"category": "water"}), Rule("challenge.completed|category=water", 3)),
-        (count(at_least=MAX_THRESHOLD), Rule("challenge.completed", MAX_THRESHOLD)),
+        ({"points": {"at_least": 100}}, Total("points", 100)),
+        (count(), Counted(Measure(COMPLETED), 3)),
+        (count(where={}), Counted(Measure(COMPLETED), 3)),
+        (count(where={"category": "water"}), Counted(Measure(COMPLETED, (("category", "water"),)), 3)),
+        (count(at_least=MAX_THRESHOLD), Counted(Measure(COMPLETED), MAX_THRESHOLD)),
+        (count(within_days=30), Counted(Measure(COMPLETED, grain="day"), 3, 30)),
+        (
+            count(per="week", distinct="challenge_id"),
+            Counted(Measure(COMPLETED, distinct="challenge_id", grain="week"), 3),
+        ),
+        ({"type": "course_completion", "value": 1}, Counted(Measure("course.completed"), 1)),
     ],
 )
-def test_valid_criteria_compile(criteria: dict[str, Any], rule: Rule) -> None:
-    assert compile_rule(criteria) == rule
+def test_valid_criteria_compile(criteria: dict[str, Any], rule: Criterion) -> None:
+    assert compile_rule(normalise(criteria)) == rule
 
 
 @pytest.mark.parametrize(
@@ -47,7 +50,8 @@ def test_valid_criteria_compile(criteria: dict[str, Any], rule: Rule) -> None:
     [
         ({}, "/criteria"),
         ({"points": {"at_least": 1}, "count": {}}, "/criteria"),
-        ({"streak": {"days": 3}}, "/criteria/streak"),
+        ({"jump": {"at_least": 3}}, "/criteria/jump"),
+        ({"streak": {"days": 3}}, "/criteria/streak/days"),
         ({"points": 5}, "/criteria/points"),
         ({"points": {}}, "/criteria/points/at_least"),
         ({"points": {"at_least": 0}}, "/criteria/points/at_least"),
@@ -55,10 +59,23 @@ def test_valid_criteria_compile(criteria: dict[str, Any], rule: Rule) -> None:
         ({"points": {"at_least": 2.0}}, "/criteria/points/at_least"),
         ({"points": {"at_least": MAX_THRESHOLD + 1}}, "/criteria/points/at_least"),
         ({"points": {"at_least": 1, "extra": 1}}, "/criteria/points/extra"),
-        (count(event="workshop.attended"), "/criteria/count/event"),
+        (count(event="workshop.burnt"), "/criteria/count/event"),
         (count(event=["challenge.completed"]), "/criteria/count/event"),
         (count(where=[]), "/criteria/count/where"),
-        (count(where={"category": "water", "cadence": "daily"}), "/criteria/count/where"),
+        (count(where={"challenge_id": "7"}), "/criteria/count/where/challenge_id"),
+        (count(distinct="colour"), "/criteria/count/distinct"),
+        (count(distinct="difficulty", at_least=4), "/criteria/count/at_least"),
+        (count(per="decade"), "/criteria/count/per"),
+        (count(per="week", within_days=3), "/criteria/count/per"),
+        (count(within_days=0), "/criteria/count/within_days"),
+        ({"all": []}, "/criteria/all"),
+        ({"all": [{"points": {"at_least": 1}}, {"any": [{"xp": {}}]}]}, "/criteria/all/1/any/0/xp/at_least"),
+        ({"not": 3}, "/criteria/not"),
+        ({"badge": "No Code"}, "/criteria/badge"),
+        ({"between": {"from": "2026-06-01", "to": "2026-05-31"}}, "/criteria/between/to"),
+        ({"between": {"from": "2026-6-1", "to": "2026-05-31"}}, "/criteria/between/from"),
+        ({"type": "course_completion", "value": 0}, "/criteria/count/at_least"),
+        ({"type": "dance", "value": 1}, "/criteria"),
         (count(where={"colour": "blue"}), "/criteria/count/where/colour"),
         (count(where={"category": "lava"}), "/criteria/count/where/category"),
         (count(where={"category": ["water"]}), "/criteria/count/where/category"),
@@ -68,7 +85,7 @@ def test_valid_criteria_compile(criteria: dict[str, Any], rule: Rule) -> None:
 )
 def test_refusal_points_at_the_part_that_is_wrong(criteria: dict[str, Any], pointer: str) -> None:
     with pytest.raises(InvalidField) as refused:
-        compile_rule(criteria)
+        compile_rule(normalise(criteria))
     assert refused.value.pointer == pointer
     assert refused.value.message.en != refused.value.message.fr
 
@@ -92,18 +109,23 @@ near_criteria = st.fixed_dictionaries(
 @given(st.one_of(near_criteria, st.dictionaries(st.text(max_size=5), json_values, max_size=3)))
 def test_any_json_object_compiles_or_is_refused(criteria: dict[str, Any]) -> None:
     with suppress(InvalidField):
-        rule = compile_rule(criteria)
-        assert in_words(criteria, "fr") != in_words(criteria, "en")
-        assert 1 <= rule.target <= MAX_THRESHOLD
+        normal = normalise(criteria)
+        way = compile_rule(normal).advance(situation())
+        assert in_words(normal, "fr") != in_words(normal, "en")
+        assert 0 <= way.value <= way.target <= MAX_THRESHOLD
+
+
+def situation(**totals: int) -> Situation:
+    values: dict[str, Any] = {"points": 0, "xp": 0, "level": 1, "daily": 0, "perfect_quiz": 0, **totals}
+    return Situation(counters={}, held=(), day=date(2026, 5, 1), **values)
 
 
 @given(st.integers(-5, 200), st.integers(1, 100))
 def test_rule_holds_exactly_when_the_progress_reaches_the_target(value: int, target: int) -> None:
-    rule = Rule("points", target)
-    counters = {"points": value}
-    assert rule.holds(counters) == (rule.advance(counters) == target) == (value >= target)
-    assert 0 <= rule.advance(counters) <= target
-    assert rule.advance({}) == 0
+    rule, now = Total("points", target), situation(points=value)
+    assert rule.holds(now) == (rule.advance(now) == Advance(target, target)) == (value >= target)
+    assert 0 <= rule.advance(now).value <= target
+    assert rule.advance(situation()).value == 0
 
 
 @pytest.mark.parametrize(
@@ -129,6 +151,8 @@ def test_criteria_are_said_in_both_languages(criteria: dict[str, Any], en: str, 
 
 @pytest.mark.parametrize(("field", "value"), PAIRS)
 def test_everything_countable_has_a_counter_and_words(field: str, value: str) -> None:
-    assert compile_rule(count(where={field: value})).counter == counter_key("challenge.completed", field, value)
-    assert _FIELD_WORDS[field].fr in in_words(count(where={field: value}), "fr")
-    assert _VALUE_WORDS[value].en in in_words(count(where={field: value}), "en")
+    rule = compile_rule(count(where={field: value}))
+    assert isinstance(rule, Counted)
+    assert rule.measure.is_standard
+    assert FIELD_WORDS[field].fr in in_words(count(where={field: value}), "fr")
+    assert VALUE_WORDS[value].en in in_words(count(where={field: value}), "en")

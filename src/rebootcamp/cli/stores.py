@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import threading
+from collections.abc import Sequence
 
 import click
 from alembic.runtime.migration import MigrationContext
@@ -20,7 +21,8 @@ from rebootcamp.cli.failures import CouldNotRun, one_line
 from rebootcamp.config import Settings
 from rebootcamp.core.json import dumps_text
 from rebootcamp.events.rebuild import drop_projections, replay
-from rebootcamp.events.relay import Relay, redrive
+from rebootcamp.events.relay import Chore, Relay, redrive
+from rebootcamp.services.badges import expire_awards, work_on_backfills
 from rebootcamp.services.integrity import Report, check_stores
 from rebootcamp.services.operations import OutboxHealth, readiness
 from rebootcamp.services.stores import has_users, initialise_store
@@ -83,7 +85,7 @@ def mongo_init() -> None:
 @with_appcontext
 def relay(once: bool) -> None:
     """Carry events to MongoDB until SIGTERM or SIGINT; an outage of a store is waited out."""
-    carrier = _relay()
+    carrier = _relay(chores=(expire_awards, work_on_backfills))
     if once:
         with one_line():
             click.echo(f"{carrier.drain()} events delivered")
@@ -155,9 +157,9 @@ def _settings() -> Settings:
     return settings
 
 
-def _relay() -> Relay:
+def _relay(chores: Sequence[Chore] = ()) -> Relay:
     settings = _settings()
-    return Relay(settings.relay_batch, settings.relay_poll_seconds)
+    return Relay(settings.relay_batch, settings.relay_poll_seconds, chores)
 
 
 def _migrate() -> None:

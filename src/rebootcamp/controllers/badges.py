@@ -9,7 +9,7 @@ from flask import Response, request
 from rebootcamp.schemas import badges as schemas
 from rebootcamp.schemas.progress import AwardOut, render_award
 from rebootcamp.services import badges, progress
-from rebootcamp.services.gamification.rules import in_words
+from rebootcamp.services.gamification.rules import normalise
 from rebootcamp.web.authentication import current_actor
 from rebootcamp.web.etags import etag_of, require_match, revalidated
 from rebootcamp.web.idempotency import idempotent
@@ -40,7 +40,7 @@ def list_badges(query: dict[str, Any]) -> Response:
 @blueprint.response(201, schemas.BadgeOut)
 @blueprint.alt_response(409, "Conflict")
 def create_badge(body: dict[str, Any]) -> Response:
-    """Add a badge; who already meets its rule gets it at the next event."""
+    """Add a badge; a back-fill gives it to everybody who already meets its rule."""
     badge = badges.create_badge(current_actor(), body)
     return _badge(badge.code, 201)
 
@@ -64,9 +64,42 @@ def get_badge(code: str) -> Response:
 @blueprint.alt_response(404, "NotFound")
 @blueprint.alt_response(412, "StaleEdit")
 def edit_badge(body: dict[str, Any], code: str) -> Response:
-    """Change a badge; who holds it keeps it as it was."""
-    badges.update_badge(current_actor(), code, body, _expected_version(code))
+    """Change a badge; who holds it keeps it, unless `holders` is `reevaluate` and the new rule refuses them."""
+    holders = body.pop("holders")
+    badges.update_badge(current_actor(), code, body, _expected_version(code), holders=holders)
     return _badge(code, 200)
+
+
+@blueprint.route("/badges/preview", methods=["POST"])
+@requires("badge:write")
+@blueprint.arguments(schemas.BadgeTrial)
+@blueprint.response(200, schemas.PreviewOut)
+@blueprint.alt_response(404, "NotFound")
+def preview_badge(body: dict[str, Any]) -> Response:
+    """Try criteria on all learners: who would gain or lose the badge; nothing changes."""
+    preview = badges.preview_badge(current_actor(), body["criteria"], body["code"])
+    words = badges.say_rule(normalise(body["criteria"]), current_language())
+    return json_response(schemas.render_preview(preview, words))
+
+
+@blueprint.route("/badges/<string:code>/rules")
+@requires("badge:write")
+@blueprint.response(200, schemas.RuleList)
+@blueprint.alt_response(404, "NotFound")
+def list_rules(code: str) -> Response:
+    """List every rule that a badge had, newest first."""
+    rules, language = badges.list_rules(current_actor(), code), current_language()
+    items = [schemas.render_rule(rule, badges.say_rule(rule.criteria, language)) for rule in rules]
+    return json_response({"items": items})
+
+
+@blueprint.route("/badges/<string:code>/backfill")
+@requires("badge:write")
+@blueprint.response(200, schemas.BackfillOut)
+@blueprint.alt_response(404, "NotFound")
+def get_backfill(code: str) -> Response:
+    """Tell how far the newest back-fill of a badge is."""
+    return json_response(schemas.render_backfill(badges.get_backfill(current_actor(), code)))
 
 
 @blueprint.route("/users/<id:user_id>/badges", methods=["POST"])
@@ -76,10 +109,11 @@ def edit_badge(body: dict[str, Any], code: str) -> Response:
 @blueprint.response(201, AwardOut)
 @blueprint.alt_response(404, "NotFound")
 @blueprint.alt_response(409, "Conflict")
-def award_badge(body: dict[str, str], user_id: int) -> Response:
-    """Give a badge by hand, with the reason as evidence."""
-    badges.award_badge(current_actor(), user_id, body["code"], reason=body["reason"])
-    return _award(user_id, body["code"], 201)
+def award_badge(body: dict[str, Any], user_id: int) -> Response:
+    """Give a badge by hand, with the reason and, if there is any, further evidence."""
+    code = body.pop("code")
+    badges.award_badge(current_actor(), user_id, code, **body)
+    return _award(user_id, code, 201)
 
 
 @blueprint.route("/users/<id:user_id>/badges/<string:code>/revoke", methods=["POST"])
@@ -102,12 +136,14 @@ def _badge(code: str, status: int) -> Response:
 
 def _rendered(view: badges.BadgeView) -> dict[str, Any]:
     language = current_language()
-    return schemas.render_badge(view, in_words(view.row["criteria"], language), language)
+    return schemas.render_badge(view, badges.say_rule(view.row["criteria"], language), language)
 
 
 def _award(user_id: int, code: str, status: int) -> Response:
     award = progress.get_award(user_id, code)
-    return json_response(render_award(award, badges.current_badge_names(), current_language()), status)
+    labels, language = badges.current_labels(), current_language()
+    why = badges.why_award(award, labels, language)
+    return json_response(render_award(award, labels.names, why, language), status)
 
 
 def _expected_version(code: str) -> int | None:

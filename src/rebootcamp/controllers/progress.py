@@ -9,7 +9,7 @@ from flask import Response
 from rebootcamp.core.errors import NotFound
 from rebootcamp.schemas import progress as schemas
 from rebootcamp.services import progress
-from rebootcamp.services.badges import badge_names, current_badge_names
+from rebootcamp.services.badges import badge_names, current_badge_names, current_labels, why_award
 from rebootcamp.web.authentication import confirm, current_actor, verify_token
 from rebootcamp.web.etags import etag_of, is_conditional, not_modified
 from rebootcamp.web.languages import current_language
@@ -75,8 +75,11 @@ def list_awards(query: dict[str, Any], user_id: int) -> Response:
     if unchanged := not_modified(etag):
         return unchanged
     found = progress.list_awards(current_actor(), user_id, query["page"], state=query["state"])
-    names, language = current_badge_names(), current_language()
-    body = page_body(found.page, lambda award: schemas.render_award(award, names, language))
+    labels, language = current_labels(), current_language()
+    body = page_body(
+        found.page,
+        lambda award: schemas.render_award(award, labels.names, why_award(award, labels, language), language),
+    )
     return json_response(body, etag=None if found.is_degraded else etag)
 
 

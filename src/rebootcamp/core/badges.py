@@ -6,3 +6,5 @@ from typing import Final
 
 TIERS: Final = ("bronze", "silver", "gold", "legendary")
 ORIGINS: Final = ("rule", "manual")
+HOLDERS: Final = ("keep", "reevaluate")
+JOB_STATES: Final = ("waiting", "done", "superseded")

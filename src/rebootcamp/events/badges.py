@@ -10,7 +10,10 @@ from rebootcamp.events.facts import Fact
 
 @dataclass(frozen=True, kw_only=True)
 class BadgeAwarded(Fact):
-    """A learner holds a badge from now on. `origin` is `rule` or `manual`; `evidence` says what it rests on."""
+    """A learner holds a badge from now on. `origin` is `rule` or `manual`; `evidence` says what it rests on.
+
+    `expires_at` is an ISO 8601 instant, None when the badge is held without end.
+    """
 
     type: ClassVar[str] = "badge.awarded"
 
@@ -20,6 +23,7 @@ class BadgeAwarded(Fact):
     origin: str
     rule_version: int
     evidence: dict[str, Any]
+    expires_at: str | None = None
 
     @property
     def score_points(self) -> int:

@@ -40,6 +40,11 @@ class Fact:
         """Return what the fact adds to the learner's score (negative: takes back)."""
         return 0
 
+    @property
+    def xp_points(self) -> int:
+        """Return the experience that the fact gives (negative: takes back); by default what it adds to the score."""
+        return self.score_points
+
     def payload(self) -> dict[str, Any]:
         """Return the JSON object that is stored."""
         names = (field.name for field in dataclasses.fields(self))

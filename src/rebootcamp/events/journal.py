@@ -23,8 +23,8 @@ LINES: Final = "learner_lines"
 
 _LOCK: Final = f"""
     SELECT s.user_id, s.last_seq, s.challenge_points, s.badge_points, s.xp_total, s.daily_streak,
-        s.longest_daily_streak, s.last_active_on, s.counters, s.held_badges, u.timezone, m.rules_version,
-        {CURVE_VERSION}
+        s.longest_daily_streak, s.last_active_on, s.counters, s.held_badges, s.measured_version,
+        u.timezone, m.rules_version, {CURVE_VERSION}
     FROM learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m
     WHERE s.user_id = %(user_id)s FOR UPDATE OF s"""  # noqa: S608
 
@@ -48,7 +48,7 @@ _SAVE: Final = """
         badge_points = %(badge_points)s::integer, xp_total = %(xp_total)s::integer,
         daily_streak = %(daily_streak)s::integer, longest_daily_streak = %(longest_daily_streak)s::integer,
         last_active_on = %(last_active_on)s::date, counters = %(counters)s::jsonb,
-        held_badges = %(held_badges)s::jsonb
+        held_badges = %(held_badges)s::jsonb, measured_version = %(measured_version)s::integer
     WHERE user_id = %(user_id)s::bigint"""
 
 
@@ -74,8 +74,9 @@ class LearnerLine:
     daily_streak: int
     longest_daily_streak: int
     last_active_on: date | None
-    counters: dict[str, int]
+    counters: dict[str, Any]
     held_badges: dict[str, Any]
+    measured_version: int
     timezone: str
     rules_version: int
     curve_version: str
@@ -135,6 +136,11 @@ def lock_line(user_id: int) -> LearnerLine:
                 raise NotFound("user")
             lines[user_id] = LearnerLine(**row)
         return lines[user_id]
+
+
+def save_line(line: LearnerLine) -> None:
+    """Write a locked line whose counters were made anew, without any event."""
+    _save(line, (), clock.now(), clock.now().date())
 
 
 def record(fact: Fact, *, occurred_at: datetime | None = None, local_date: date | None = None) -> Recorded:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import Final
 
+from rebootcamp.core import clock
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
 from rebootcamp.events.facts import RecordedEvent
@@ -104,6 +105,7 @@ def award_fields(event: RecordedEvent, fact: BadgeAwarded | BadgeRevoked) -> Doc
         "rule_version": fact.rule_version,
         "evidence": fact.evidence,
         "awarded_at": event.occurred_at,
+        "expires_at": None if fact.expires_at is None else clock.parse(fact.expires_at),
         "revoked_at": None,
         "revoke_reason": None,
     }

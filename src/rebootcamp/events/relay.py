@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -29,6 +31,10 @@ MAX_ATTEMPTS: Final = 8
 FIRST_DELAY: Final = 0.2
 LONGEST_DELAY: Final = 30.0
 OUTAGE_LONGEST_PAUSE: Final = 5.0
+CHORES_EVERY: Final = 1.0
+
+# Work that waits for a quiet moment; each call is short, and may be repeated by any relay.
+Chore = Callable[[], object]
 
 # The head of each learner's line, found by hopping from learner to learner: the cost follows the number of
 # learners that wait, not the length of their lines. Rows of a line that another relay holds are skipped, and a
@@ -76,9 +82,11 @@ class Batch:
 class Relay:
     """One relay process: `deliver_batch` is one round, `run` is all of them until told to stop."""
 
-    def __init__(self, batch: int, poll_seconds: float) -> None:
+    def __init__(self, batch: int, poll_seconds: float, chores: Sequence[Chore] = ()) -> None:
         self._batch = batch
         self._poll_seconds = poll_seconds
+        self._chores = chores
+        self._next_chores = 0.0
         self._after = 0
 
     def run(self, stop: threading.Event) -> None:
@@ -95,7 +103,21 @@ class Relay:
             pause = self._poll_seconds
             # Fewer and fuller batches: reads fold what waits, so nobody sees the pause, and every command gains.
             if batch.delivered < self._batch:
+                self._do_chores()
                 stop.wait(self._poll_seconds)
+
+    def _do_chores(self) -> None:
+        if time.monotonic() < self._next_chores:
+            return
+        for chore in self._chores:
+            try:
+                chore()
+            except Exception as error:
+                # Whatever goes wrong with a chore, events must go on; it is tried again in a while.
+                log.exception(
+                    "relay.chore_failed", chore=getattr(chore, "__name__", "chore"), reason=type(error).__name__
+                )
+        self._next_chores = time.monotonic() + CHORES_EVERY
 
     def drain(self) -> int:
         """Deliver until nothing is due; return how many events were delivered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final
 from uuid import UUID
@@ -31,6 +31,17 @@ def stream_events(session: Session, user_id: int | None = None) -> Iterator[Row]
         statement = statement.where(ActivityEvent.user_id == user_id)
     result = session.execute(statement, execution_options={"yield_per": STREAM_ROWS})
     yield from result.mappings()
+
+
+def stream_deeds(session: Session, user_ids: Sequence[int], types: Collection[str]) -> Iterator[Row]:
+    """Yield `user_id`, `type`, `payload` and `local_date` of some learners' events of some types, in order."""
+    columns = ActivityEvent.user_id, ActivityEvent.type, ActivityEvent.payload, ActivityEvent.local_date
+    statement = (
+        sa.select(*columns)
+        .where(ActivityEvent.user_id.in_(user_ids), ActivityEvent.type.in_(types))
+        .order_by(ActivityEvent.user_id, ActivityEvent.seq)
+    )
+    yield from session.execute(statement, execution_options={"yield_per": STREAM_ROWS}).mappings()
 
 
 def readable(rows: Iterable[Row], read: Callable[[Row], RecordedEvent] = recorded_from_row) -> Iterator[RecordedEvent]:

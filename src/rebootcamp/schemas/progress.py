@@ -140,6 +140,8 @@ class AwardOut(HeldBadge):
     seq = fields.Integer(required=True)
     revoked_at = fields.DateTime(required=True, allow_none=True)
     revoke_reason = fields.String(required=True, allow_none=True)
+    expires_at = fields.DateTime(required=True, allow_none=True)
+    why = fields.String(required=True, metadata={"description": "The rule as it was then, in words, and what it saw."})
 
 
 class ScoreItemOut(ma.Schema):
@@ -211,8 +213,9 @@ def render_event(event: Mapping[str, Any], event_id: str, names: Names, language
     }
 
 
-def render_award(award: Mapping[str, Any], names: Names, language: str) -> dict[str, Any]:
+def render_award(award: Mapping[str, Any], names: Names, why: str, language: str) -> dict[str, Any]:
     """Return `AwardOut` of an `awards` document."""
+    expires_at = award.get("expires_at")
     return {
         "code": award["badge"],
         "name": badge_name(award["badge"], names, language),
@@ -227,6 +230,8 @@ def render_award(award: Mapping[str, Any], names: Names, language: str) -> dict[
         "seq": award["seq"],
         "revoked_at": award["revoked_at"] and clock.iso(award["revoked_at"]),
         "revoke_reason": award["revoke_reason"],
+        "expires_at": expires_at and clock.iso(expires_at),
+        "why": why,
     }
 
 

@@ -26,6 +26,8 @@ SENTENCES: Final[Mapping[str, Text]] = {
 
 REASONS: Final[Mapping[str, Text]] = {
     "criteria_no_longer_met": Text("its criteria are no longer met", "ses critères ne sont plus remplis"),
+    "rule_changed": Text("its rule was changed", "sa règle a changé"),
+    "expired": Text("its time is over", "sa durée de validité est écoulée"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final
 
@@ -31,9 +31,12 @@ from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import LearnerState, OutboxEntry, XpEntry
-from rebootcamp.services.gamification.engine import standing_of
+from rebootcamp.services.gamification.engine import load_rules, standing_of
 from rebootcamp.services.gamification.levels import first_fault
+from rebootcamp.services.gamification.measures import is_standard_key
+from rebootcamp.services.gamification.progression import Standing
 from rebootcamp.services.gamification.replay import replay
+from rebootcamp.services.gamification.rulebook import ONE_LEVEL, RuleBook
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, common_cut
 from rebootcamp.storage.documents import by_id
@@ -47,7 +50,16 @@ COMPLETION_STATUS: Final[Mapping[type[Fact], str]] = {
     ChallengeRejected: "rejected",
     ChallengeRevoked: "revoked",
 }
-GRANT_FIELDS: Final = ("points", "origin", "rule_version", "evidence", "awarded_at", "revoked_at", "revoke_reason")
+GRANT_FIELDS: Final = (
+    "points",
+    "origin",
+    "rule_version",
+    "evidence",
+    "awarded_at",
+    "expires_at",
+    "revoked_at",
+    "revoke_reason",
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,7 @@ class _Ledgers:
     completed: dict[int, int]
     completions: dict[int, dict[int, str]]
     grants: dict[int, dict[str, BadgeGrant]]
+    rules: RuleBook
     pending: dict[int, set[int]]
 
     def held(self, user_id: int) -> dict[str, BadgeGrant]:
@@ -178,6 +191,7 @@ def _read_ledgers(cut: Cut) -> _Ledgers:
         ),
         completions=completions,
         grants=grants,
+        rules=load_rules(0, ONE_LEVEL),
         pending=pending,
     )
 
@@ -213,10 +227,19 @@ def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: li
     report.expect("held badges", subject, sorted(state.held_badges), sorted(held))
     report.expect("experience", subject, state.xp_total, ledgers.xp.get(user_id, 0))
     if len(events) == len(rows):
-        report.expect("replay", subject, standing_of(state), replay(events))
+        kept, made = standing_of(state), replay(events, ledgers.rules, state.measured_version)
+        report.expect("replay", subject, _without_forgotten(kept, made, ledgers.rules), made)
         report.expect("completions", subject, ledgers.completions[user_id], _completions_of(events))
         granted = {code: _grant_fields(grant) for code, grant in ledgers.grants[user_id].items()}
         report.expect("grants", subject, granted, _grants_of(events))
+
+
+def _without_forgotten(kept: Standing, made: Standing, rules: RuleBook) -> Standing:
+    """Return a stored standing without the counters that no rule needs any more; nothing continues those."""
+    counted = {measure.key for measure in rules.measures.since}
+    is_known = made.counters.keys() | counted
+    counters = {key: value for key, value in kept.counters.items() if key in is_known or is_standard_key(key)}
+    return replace(kept, counters=counters)
 
 
 def _completions_of(events: list[RecordedEvent]) -> dict[int, str]:

@@ -16,6 +16,7 @@ from rebootcamp.storage.sql import db
 # Relays hold the shared side for each batch; a rebuild, a check or a backup takes the exclusive side for a moment.
 BARRIER: Final = 7_203_001
 DDL: Final = 7_203_002
+BACKFILL: Final = 7_203_003
 
 
 @contextmanager
@@ -33,6 +34,14 @@ def exclusive(lock: int, wait: str = "60s") -> Iterator[None]:
         except OperationalError as error:
             raise Busy from error
         yield
+
+
+@contextmanager
+def try_exclusive(lock: int) -> Iterator[bool]:
+    """Hold a lock as `exclusive` does if it is free now, and say whether it was."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()
+        yield bool(connection.exec_driver_sql("SELECT pg_try_advisory_lock(%(lock)s)", {"lock": lock}).scalar())
 
 
 def share(session: Session, lock: int) -> None:

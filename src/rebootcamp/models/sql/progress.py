@@ -16,7 +16,8 @@ from rebootcamp.storage.sql import Base
 class LearnerState(Base):
     """Running totals of one learner, and the lock that makes one writer per learner.
 
-    `counters` maps a counter key to an integer; `held_badges` maps a badge code to `{origin, points}`.
+    `counters` maps a counter key to an integer or to a map of its parts; `held_badges` maps a badge code to
+    `{origin, points, tier, rule, on}`; `measured_version` is the version of the rules whose counters are complete.
     """
 
     __tablename__ = "learner_states"
@@ -35,6 +36,7 @@ class LearnerState(Base):
     freezes: Mapped[int] = mapped_column(default=0)
     counters: Mapped[dict[str, Any]] = mapped_column(default=dict)
     held_badges: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    measured_version: Mapped[int] = mapped_column(default=0)
 
 
 class ActivityEvent(Base):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
+from types import SimpleNamespace
 from typing import Any, Final
 
 from rebootcamp.core.json import dumps_text
@@ -12,12 +14,28 @@ from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.events.journal import LearnerLine
 from rebootcamp.models.sql.progress import LearnerState
-from rebootcamp.services.gamification.progression import Badge, RuleBook, Standing, Step, advance
+from rebootcamp.services.gamification.criteria import measures_of
+from rebootcamp.services.gamification.curves import curve_at
+from rebootcamp.services.gamification.levels import Curve
+from rebootcamp.services.gamification.measures import MeasureIndex
+from rebootcamp.services.gamification.progression import Standing, Step, advance
+from rebootcamp.services.gamification.rulebook import Badge, RuleBook
 from rebootcamp.services.gamification.rules import compile_rule
 from rebootcamp.services.gamification.streaks import Streak
+from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all
 
-_RULES: Final = "SELECT code, tier, points, version, criteria FROM badge_definitions WHERE is_active"
+# The rules in force, and those of the past on which somebody's badge still rests.
+_RULES: Final = """
+    SELECT d.code, d.tier, d.points, d.is_revocable, d.valid_days, r.version, r.criteria,
+        d.is_active AND r.version = d.rule_version AS is_current
+    FROM badge_rules r JOIN badge_definitions d ON d.code = r.badge_code
+    WHERE d.is_active AND r.version = d.rule_version OR EXISTS (
+        SELECT 1 FROM badge_grants g WHERE g.badge_code = r.badge_code AND g.rule_version = r.version
+            AND g.origin = 'rule' AND g.revoked_at IS NULL)"""
+_MEASURES: Final = "SELECT key, since FROM rule_measures"
+# A counter that nobody announced yet is complete for no learner.
+NEVER: Final = 2**31 - 1
 
 
 class _RuleCache:
@@ -25,27 +43,51 @@ class _RuleCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._version: int | None = None
-        self._rules = RuleBook(())
+        self._versions: tuple[int, str] | None = None
+        self._rules = RuleBook()
 
-    def get(self, version: int) -> RuleBook:
+    def get(self, version: int, curve_version: str) -> RuleBook:
         with self._lock:
-            if self._version == version:
+            if self._versions == (version, curve_version):
                 return self._rules
-        rules = load_rules()
+        rules = load_rules(version, curve_at(curve_version))
         with self._lock:
-            self._version, self._rules = version, rules
+            self._versions, self._rules = (version, curve_version), rules
         return rules
 
 
 _cache = _RuleCache()
 
 
-def load_rules() -> RuleBook:
-    """Read and compile the active badge rules."""
+def rules_of(line: LearnerLine) -> RuleBook:
+    """Return the rules for a locked learner: never older than those by which the learner is measured."""
+    return _cache.get(max(line.rules_version, line.measured_version), line.curve_version)
+
+
+def load_rules(version: int, curve: Curve) -> RuleBook:
+    """Read and compile the rules as they are now; raise `InvalidField` when a stored one cannot be understood."""
     rows = fetch_all(_RULES, {})
+    badges = [(row["is_current"], _badge(row)) for row in rows]
+    since = {row["key"]: row["since"] for row in fetch_all(_MEASURES, {})}
+    needed = {measure for _, badge in badges for measure in measures_of(badge.rule)}
     return RuleBook(
-        Badge(row["code"], row["tier"], row["points"], row["version"], compile_rule(row["criteria"])) for row in rows
+        badges={badge.code: badge for is_current, badge in badges if is_current},
+        measures=MeasureIndex({measure: since.get(measure.key, NEVER) for measure in needed}),
+        past_rules={(badge.code, badge.version): badge for is_current, badge in badges if not is_current},
+        version=version,
+        curve=curve,
+    )
+
+
+def _badge(row: Row) -> Badge:
+    return Badge(
+        code=row["code"],
+        tier=row["tier"],
+        points=row["points"],
+        version=row["version"],
+        rule=compile_rule(row["criteria"]),
+        is_revocable=row["is_revocable"],
+        valid_days=row["valid_days"],
     )
 
 
@@ -61,13 +103,14 @@ _LEDGERS: Final = """
         WHERE g.user_id = %(user_id)s::bigint AND g.badge_code = r.badge
     )
     INSERT INTO badge_grants AS g (
-        user_id, badge_code, event_id, seq, points, origin, rule_version, evidence, awarded_at)
-    SELECT %(user_id)s::bigint, badge, event_id, seq, points, origin, rule_version, evidence, awarded_at
+        user_id, badge_code, event_id, seq, points, origin, rule_version, evidence, awarded_at, expires_at)
+    SELECT %(user_id)s::bigint, badge, event_id, seq, points, origin, rule_version, evidence, awarded_at, expires_at
     FROM jsonb_to_recordset(%(granted)s::jsonb) AS r (badge text, event_id uuid, seq bigint, points integer,
-        origin text, rule_version integer, evidence jsonb, awarded_at timestamptz)
+        origin text, rule_version integer, evidence jsonb, awarded_at timestamptz, expires_at timestamptz)
     ON CONFLICT (user_id, badge_code) DO UPDATE SET event_id = excluded.event_id, seq = excluded.seq,
         points = excluded.points, origin = excluded.origin, rule_version = excluded.rule_version,
-        evidence = excluded.evidence, awarded_at = excluded.awarded_at, revoked_at = NULL, revoke_reason = NULL"""
+        evidence = excluded.evidence, awarded_at = excluded.awarded_at, expires_at = excluded.expires_at,
+        revoked_at = NULL, revoke_reason = NULL"""
 
 _ACTIVE_DAYS: Final = """
     SELECT DISTINCT local_date FROM challenge_completions WHERE user_id = %(user_id)s AND status = 'validated'"""
@@ -78,8 +121,11 @@ class Engine:
 
     def __init__(self, line: LearnerLine) -> None:
         self._line = line
-        self._rules = _cache.get(line.rules_version)
+        self._rules = rules_of(line)
         self._standing = standing_of(line)
+        if line.last_seq == 0:
+            # Nothing happened yet, so every counter is complete.
+            self._standing = replace(self._standing, measured=self._rules.version)
         self._ledgers: dict[str, list[dict[str, Any]]] = {"experience": [], "revoked": [], "granted": []}
 
     def on_event(self, event: RecordedEvent) -> Sequence[Fact]:
@@ -114,7 +160,7 @@ class Engine:
             )
 
 
-def standing_of(state: LearnerState | LearnerLine) -> Standing:
+def standing_of(state: LearnerState | LearnerLine | SimpleNamespace) -> Standing:
     """Return the pure form of a stored or locked state."""
     return Standing(
         challenge_points=state.challenge_points,
@@ -123,6 +169,7 @@ def standing_of(state: LearnerState | LearnerLine) -> Standing:
         streak=Streak(state.daily_streak, state.longest_daily_streak, state.last_active_on),
         counters=state.counters,
         held=state.held_badges,
+        measured=state.measured_version,
     )
 
 
@@ -135,3 +182,4 @@ def _store(line: LearnerLine, standing: Standing) -> None:
     line.last_active_on = standing.streak.last_active_on
     line.counters = dict(standing.counters)
     line.held_badges = dict(standing.held)
+    line.measured_version = standing.measured

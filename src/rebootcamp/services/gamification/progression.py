@@ -3,52 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import date
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+from rebootcamp.core import clock
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
-from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
+from rebootcamp.events.challenges import ChallengeCompleted, ChallengeFact, ChallengeRevoked
 from rebootcamp.events.facts import Fact, RecordedEvent
-from rebootcamp.services.gamification.rules import COUNTABLE, POINTS_COUNTER, Rule, counter_key
+from rebootcamp.services.gamification.criteria import DAILY, POINTS, XP, Criterion, Situation, badge_signal, readings_of
+from rebootcamp.services.gamification.levels import Curve, level_of
+from rebootcamp.services.gamification.measures import added, counter_key, occurrence, tally
+from rebootcamp.services.gamification.rulebook import Badge, RuleBook
 from rebootcamp.services.gamification.streaks import Streak, extend, recount
 
 CHALLENGES, CO2E, CATEGORY_POINTS = "challenges", "co2e_grams", "category_points"
 
 CRITERIA_NO_LONGER_MET: Final = "criteria_no_longer_met"
+RULE_CHANGED: Final = "rule_changed"
+EXPIRED: Final = "expired"
+# Whoever loses a badge for one of these reasons may earn it again.
+AUTOMATIC: Final = (CRITERIA_NO_LONGER_MET, RULE_CHANGED, EXPIRED)
 
 ActiveDays = Callable[[], Iterable[date]]
 
 
 @dataclass(frozen=True)
-class Badge:
-    """What the engine must know of a badge definition."""
-
-    code: str
-    tier: str
-    points: int
-    version: int
-    rule: Rule
-
-
-class RuleBook:
-    """The active badges, found by the counter that they watch: rules that an event does not touch cost nothing."""
-
-    def __init__(self, badges: Iterable[Badge]) -> None:
-        self.badges: dict[str, Badge] = {badge.code: badge for badge in badges}
-        self._by_counter: dict[str, list[Badge]] = {}
-        for badge in sorted(self.badges.values(), key=lambda b: (b.rule.target, b.code)):
-            self._by_counter.setdefault(badge.rule.counter, []).append(badge)
-
-    def watching(self, counters: Iterable[str]) -> Iterable[Badge]:
-        """Yield the badges whose rule reads one of the counters, in a fixed order."""
-        for counter in counters:
-            yield from self._by_counter.get(counter, ())
-
-
-@dataclass(frozen=True)
 class Standing:
-    """All that the engine remembers of a learner. `held` maps a badge code to `{origin, points, tier}`."""
+    """All that the engine remembers of a learner.
+
+    `held` maps a badge code to `{origin, points, tier, rule, on}`: the version of its rule and the local date of the
+    award. `measured` is the version of the rules whose counters are complete.
+    """
 
     challenge_points: int = 0
     badge_points: int = 0
@@ -56,6 +42,7 @@ class Standing:
     streak: Streak = field(default_factory=Streak)
     counters: Mapping[str, int] = field(default_factory=dict)
     held: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    measured: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,73 +66,62 @@ class Step:
 def advance(standing: Standing, event: RecordedEvent, rules: RuleBook, active_days: ActiveDays) -> Step:
     """Apply one event. `active_days` gives the days on which valid completions remain, for the rare recount."""
     fact = event.fact
-    if isinstance(fact, ChallengeCompleted):
-        return _completed(standing, event, fact, rules, active_days)
-    if isinstance(fact, ChallengeRevoked):
-        return _revoked(standing, fact, rules, active_days)
     if isinstance(fact, BadgeAwarded):
         return _badge_awarded(standing, event, fact, rules)
     if isinstance(fact, BadgeRevoked):
-        return _badge_revoked(standing, fact, rules)
-    return Step(standing)
+        return _badge_revoked(standing, event, fact, rules)
+    counted = occurrence(fact.type)
+    if counted is None:
+        return Step(standing)
+    return _deed(standing, event, counted[1], rules, active_days)
 
 
-def _completed(
-    standing: Standing, event: RecordedEvent, fact: ChallengeCompleted, rules: RuleBook, active_days: ActiveDays
-) -> Step:
-    changes = _challenge_changes(fact, +1, distinct=fact.is_first)
+def _deed(standing: Standing, event: RecordedEvent, sign: int, rules: RuleBook, active_days: ActiveDays) -> Step:
+    """Apply something that the learner did (`sign` 1), or that was taken back (-1)."""
+    fact = event.fact
+    counters, signals = tally(
+        standing.counters, fact.type, vars(fact), event.local_date, rules.measures, standing.measured
+    )
+    streak = extend(standing.streak, event.local_date) if sign > 0 else None
     moved = replace(
         standing,
-        challenge_points=standing.challenge_points + fact.points,
-        xp_total=standing.xp_total + fact.points,
-        streak=extend(standing.streak, event.local_date) or recount(active_days()),
-        counters=_add(standing.counters, changes),
+        challenge_points=standing.challenge_points + (fact.score_points if isinstance(fact, ChallengeFact) else 0),
+        xp_total=standing.xp_total + fact.xp_points,
+        streak=streak or recount(active_days()),
+        counters=added(counters, _challenge_changes(fact, sign)),
     )
-    step = Step(moved, (XpGrant("challenge", fact.points, fact.category),))
-    return _award_newly_met(step, changes, rules, event)
-
-
-def _revoked(standing: Standing, fact: ChallengeRevoked, rules: RuleBook, active_days: ActiveDays) -> Step:
-    changes = _challenge_changes(fact, -1, distinct=fact.is_last)
-    moved = replace(
-        standing,
-        challenge_points=standing.challenge_points - fact.points,
-        xp_total=standing.xp_total - fact.points,
-        streak=recount(active_days()),
-        counters=_add(standing.counters, changes),
-    )
-    step = Step(moved, (XpGrant("challenge_revoked", -fact.points, fact.category),))
-    return _revoke_no_longer_met(step, fact.learner_id, rules)
+    reason = fact.type.partition(".")[0] + ("_revoked" if sign < 0 else "")
+    step = Step(moved, (XpGrant(reason, fact.xp_points, getattr(fact, "category", None)),))
+    signals |= {POINTS, XP, DAILY}
+    if sign < 0:
+        return _revoke_no_longer_met(step, event, rules)
+    return _award_newly_met(step, signals, rules, event)
 
 
 def _badge_awarded(standing: Standing, event: RecordedEvent, fact: BadgeAwarded, rules: RuleBook) -> Step:
     barred = barred_key(fact.badge)
-    changes = {POINTS_COUNTER: fact.points, barred: -standing.counters.get(barred, 0)}
-    held = {**standing.held, fact.badge: _holding(fact.origin, fact.points, fact.tier)}
     moved = replace(
         standing,
         badge_points=standing.badge_points + fact.points,
         xp_total=standing.xp_total + fact.points,
-        counters=_add(standing.counters, changes),
-        held=held,
+        counters=added(standing.counters, {barred: -standing.counters.get(barred, 0)}),
+        held={**standing.held, fact.badge: _holding(fact, event.local_date)},
     )
     step = Step(moved, (XpGrant("badge", fact.points),))
-    return _award_newly_met(step, changes, rules, event)
+    return _award_newly_met(step, {POINTS, XP, badge_signal(fact.badge)}, rules, event)
 
 
-def _badge_revoked(standing: Standing, fact: BadgeRevoked, rules: RuleBook) -> Step:
-    changes = {POINTS_COUNTER: -fact.points}
-    if fact.reason != CRITERIA_NO_LONGER_MET:
-        changes[barred_key(fact.badge)] = 1
+def _badge_revoked(standing: Standing, event: RecordedEvent, fact: BadgeRevoked, rules: RuleBook) -> Step:
+    bars = {} if fact.reason in AUTOMATIC else {barred_key(fact.badge): 1}
     moved = replace(
         standing,
         badge_points=standing.badge_points - fact.points,
         xp_total=standing.xp_total - fact.points,
-        counters=_add(standing.counters, changes),
+        counters=added(standing.counters, bars),
         held={code: held for code, held in standing.held.items() if code != fact.badge},
     )
     step = Step(moved, (XpGrant("badge_revoked", -fact.points),))
-    return _revoke_no_longer_met(step, fact.learner_id, rules)
+    return _revoke_no_longer_met(step, event, rules)
 
 
 def barred_key(code: str) -> str:
@@ -153,61 +129,77 @@ def barred_key(code: str) -> str:
     return f"barred|badge={code}"
 
 
-def _challenge_changes(fact: ChallengeCompleted | ChallengeRevoked, sign: int, *, distinct: bool) -> dict[str, int]:
-    event_type = ChallengeCompleted.type
+def _challenge_changes(fact: Fact, sign: int) -> dict[str, int]:
+    """Return the counters that the progress page shows."""
+    if not isinstance(fact, ChallengeCompleted | ChallengeRevoked):
+        return {}
     changes = {
-        counter_key(event_type): sign,
-        POINTS_COUNTER: sign * fact.points,
         CO2E: sign * fact.co2e_grams,
         counter_key(CATEGORY_POINTS, "category", fact.category): sign * fact.points,
     }
-    changes |= {counter_key(event_type, name, getattr(fact, name)): sign for name in COUNTABLE[event_type]}
-    if distinct:
+    if fact.is_first if isinstance(fact, ChallengeCompleted) else fact.is_last:
         changes |= {CHALLENGES: sign, counter_key(CHALLENGES, "category", fact.category): sign}
     return changes
 
 
-def _add(counters: Mapping[str, int], changes: Mapping[str, int]) -> dict[str, int]:
-    total = dict(counters)
-    for key, change in changes.items():
-        total[key] = total.get(key, 0) + change
-    return {key: value for key, value in total.items() if value}
-
-
-def _award_newly_met(step: Step, changed: Iterable[str], rules: RuleBook, event: RecordedEvent) -> Step:
-    """Decide the badges that the changed counters earn; a decided badge counts as held, so none is decided twice."""
-    standing = step.standing
-    earned = [
-        badge
-        for badge in rules.watching(changed)
-        if badge.code not in standing.held
-        and not standing.counters.get(barred_key(badge.code))
-        and badge.rule.holds(standing.counters)
-    ]
-    if not earned:
-        return step
-    held = dict(standing.held) | {badge.code: _holding("rule", badge.points, badge.tier) for badge in earned}
-    facts = tuple(
-        BadgeAwarded(
-            learner_id=event.user_id,
-            badge=badge.code,
-            tier=badge.tier,
-            points=badge.points,
-            origin="rule",
-            rule_version=badge.version,
-            evidence={
-                "event_id": str(event.event_id),
-                "counter": badge.rule.counter,
-                "value": standing.counters[badge.rule.counter],
-                "target": badge.rule.target,
-            },
-        )
-        for badge in earned
+def situation_of(standing: Standing, day: date, curve: Curve) -> Situation:
+    """Return what criteria are judged on; a streak that was reached once stays reached."""
+    return Situation(
+        counters=standing.counters,
+        points=standing.challenge_points + standing.badge_points,
+        xp=standing.xp_total,
+        level=level_of(standing.xp_total, curve).number,
+        daily=standing.streak.longest,
+        perfect_quiz=0,
+        held=standing.held,
+        day=day,
     )
+
+
+def award_of(
+    badge: Badge, learner_id: int, situation: Situation, evidence: Mapping[str, Any], at: datetime
+) -> BadgeAwarded:
+    """Return the award of a badge by its rule, with what the rule saw."""
+    readings = [asdict(reading) for reading in readings_of(badge.rule, situation)]
+    return BadgeAwarded(
+        learner_id=learner_id,
+        badge=badge.code,
+        tier=badge.tier,
+        points=badge.points,
+        origin="rule",
+        rule_version=badge.version,
+        evidence={**evidence, "readings": readings},
+        expires_at=expiry_of(badge.valid_days, at),
+    )
+
+
+def expiry_of(valid_days: int | None, at: datetime) -> str | None:
+    """Return when an award made at an instant ends, in ISO 8601; None for never."""
+    return None if valid_days is None else clock.iso(at + timedelta(days=valid_days))
+
+
+def _award_newly_met(step: Step, signals: Iterable[str], rules: RuleBook, event: RecordedEvent) -> Step:
+    """Decide the badges that a change earns; a decided badge counts as held, so none is decided twice."""
+    standing = step.standing
+    now = situation_of(standing, event.local_date, rules.curve)
+    evidence = {"event_id": str(event.event_id)}
+    facts = tuple(
+        award_of(badge, event.user_id, now, evidence, event.occurred_at)
+        for badge in rules.watching(signals, standing.measured)
+        if may_earn(standing, badge.code) and badge.rule.holds(now)
+    )
+    if not facts:
+        return step
+    held = dict(standing.held) | {fact.badge: _holding(fact, event.local_date) for fact in facts}
     return replace(step, standing=replace(standing, held=held), facts=facts)
 
 
-def _revoke_no_longer_met(step: Step, learner_id: int, rules: RuleBook) -> Step:
+def may_earn(standing: Standing, code: str) -> bool:
+    """Tell whether a badge is neither held nor barred."""
+    return code not in standing.held and not standing.counters.get(barred_key(code))
+
+
+def _revoke_no_longer_met(step: Step, event: RecordedEvent, rules: RuleBook) -> Step:
     """Decide which badges fall with the facts they rested on; badges given by hand stay."""
     standing = step.standing
     lost = _unsupported(standing, rules)
@@ -215,31 +207,57 @@ def _revoke_no_longer_met(step: Step, learner_id: int, rules: RuleBook) -> Step:
         return step
     held = {code: holding for code, holding in standing.held.items() if code not in lost}
     facts = tuple(
-        BadgeRevoked(
-            learner_id=learner_id,
-            badge=code,
-            tier=holding["tier"],
-            points=holding["points"],
-            reason=CRITERIA_NO_LONGER_MET,
-        )
-        for code, holding in sorted(lost.items())
+        revocation_of(event.user_id, code, holding, CRITERIA_NO_LONGER_MET) for code, holding in sorted(lost.items())
     )
     return replace(step, standing=replace(standing, held=held), facts=facts)
 
 
+def revocation_of(learner_id: int, code: str, holding: Mapping[str, Any], reason: str) -> BadgeRevoked:
+    """Return the fact that a held badge is taken back, with the points that it gave."""
+    return BadgeRevoked(
+        learner_id=learner_id, badge=code, tier=holding["tier"], points=holding["points"], reason=reason
+    )
+
+
 def _unsupported(standing: Standing, rules: RuleBook) -> dict[str, Mapping[str, Any]]:
-    """Return the held badges that only their own points, or each other's, still earn."""
-    lost = {
-        code: holding for code, holding in standing.held.items() if holding["origin"] == "rule" and code in rules.badges
+    """Return the held badges that only their own points, or each other's, still earn.
+
+    Each is judged by the rule and on the date of its award.
+    """
+    judged = {
+        code: (holding, badge.rule)
+        for code, holding in standing.held.items()
+        if holding["origin"] == "rule"
+        and (badge := rules.judging(code, holding["rule"])) is not None
+        and badge.is_revocable
     }
-    points = standing.counters.get(POINTS_COUNTER, 0) - sum(holding["points"] for holding in lost.values())
-    while True:
-        counters = {**standing.counters, POINTS_COUNTER: points}
-        earned = [code for code in lost if rules.badges[code].rule.holds(counters)]
+    lost = {code: holding for code, (holding, _) in judged.items()}
+    while lost:
+        points = sum(holding["points"] for holding in lost.values())
+        rest = replace(
+            standing,
+            badge_points=standing.badge_points - points,
+            xp_total=standing.xp_total - points,
+            held={code: holding for code, holding in standing.held.items() if code not in lost},
+        )
+        earned = [code for code in lost if _still_holds(rest, *judged[code], rules.curve)]
         if not earned:
-            return lost
-        points += sum(lost.pop(code)["points"] for code in earned)
+            break
+        for code in earned:
+            del lost[code]
+    return lost
 
 
-def _holding(origin: str, points: int, tier: str) -> dict[str, Any]:
-    return {"origin": origin, "points": points, "tier": tier}
+def _still_holds(standing: Standing, holding: Mapping[str, Any], rule: Criterion, curve: Curve) -> bool:
+    situation = situation_of(standing, date.fromisoformat(holding["on"]), curve)
+    return rule.holds(replace(situation, is_review=True))
+
+
+def _holding(fact: BadgeAwarded, day: date) -> dict[str, Any]:
+    return {
+        "origin": fact.origin,
+        "points": fact.points,
+        "tier": fact.tier,
+        "rule": fact.rule_version,
+        "on": day.isoformat(),
+    }

@@ -8,19 +8,22 @@ from datetime import date
 
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
 from rebootcamp.events.facts import RecordedEvent
-from rebootcamp.services.gamification.progression import RuleBook, Standing, advance
+from rebootcamp.services.gamification.progression import Standing, advance
+from rebootcamp.services.gamification.rulebook import RuleBook
 
-NO_RULES = RuleBook(())
 
+def replay(events: Iterable[RecordedEvent], rules: RuleBook | None = None, measured: int = 0) -> Standing:
+    """Return the standing that a learner's events make, with the counters that `rules` keep up to version `measured`.
 
-def replay(events: Iterable[RecordedEvent]) -> Standing:
-    """Return the standing that a learner's events make; badges come from their own events, not from today's rules."""
-    standing = Standing()
+    Badges come from their own events, not from today's rules.
+    """
+    measures = (rules or RuleBook()).without_badges()
+    standing = Standing(measured=measured)
     days: Counter[date] = Counter()
     for event in events:
         if isinstance(event.fact, ChallengeCompleted):
             days[event.local_date] += 1
         elif isinstance(event.fact, ChallengeRevoked):
             days[event.local_date] -= 1
-        standing = advance(standing, event, NO_RULES, lambda: +days).standing
+        standing = advance(standing, event, measures, lambda: +days).standing
     return standing

@@ -25,7 +25,8 @@ _LIST_VERSION: Final = """
 
 _GRANTS: Final = """
     SELECT g.user_id, g.badge_code AS badge, s.held_badges -> g.badge_code ->> 'tier' AS held_tier, d.tier, g.points,
-        g.seq, g.origin, g.rule_version, g.evidence, g.event_id, g.awarded_at, g.revoked_at, g.revoke_reason
+        g.seq, g.origin, g.rule_version, g.evidence, g.event_id, g.awarded_at, g.expires_at, g.revoked_at,
+        g.revoke_reason
     FROM badge_grants g JOIN badge_definitions d ON d.code = g.badge_code
     JOIN learner_states s ON s.user_id = g.user_id
     WHERE g.user_id = %(user_id)s"""

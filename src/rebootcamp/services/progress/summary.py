@@ -15,8 +15,8 @@ from rebootcamp.models.mongo.progress import ProgressDocument
 from rebootcamp.models.sql.levels import CURVE_VERSION
 from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.levels import Level, level_of
+from rebootcamp.services.gamification.measures import counter_key
 from rebootcamp.services.gamification.progression import CATEGORY_POINTS, CHALLENGES, CO2E
-from rebootcamp.services.gamification.rules import counter_key
 from rebootcamp.services.gamification.streaks import Streak
 from rebootcamp.storage.mongo import MongoUnavailable, reading
 from rebootcamp.storage.sql import Row

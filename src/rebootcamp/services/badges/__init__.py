@@ -1,0 +1,43 @@
+"""Badges: the catalogue, its rules and their trial, awards by hand and by back-fill."""
+
+from rebootcamp.services.badges.awards import award_badge, expire_awards, revoke_badge
+from rebootcamp.services.badges.backfill import get_backfill, run_backfills, work_on_backfills
+from rebootcamp.services.badges.catalogue import (
+    BadgeView,
+    Labels,
+    badge_names,
+    current_badge_names,
+    current_labels,
+    get_badge,
+    list_badges,
+)
+from rebootcamp.services.badges.definitions import create_badge, list_rules, update_badge
+from rebootcamp.services.badges.errors import AlreadyHeld, CodeTaken, NotHeld
+from rebootcamp.services.badges.preview import Preview, preview_badge
+from rebootcamp.services.badges.why import say_rule, why_award
+
+__all__ = [
+    "AlreadyHeld",
+    "BadgeView",
+    "CodeTaken",
+    "Labels",
+    "NotHeld",
+    "Preview",
+    "award_badge",
+    "badge_names",
+    "create_badge",
+    "current_badge_names",
+    "current_labels",
+    "expire_awards",
+    "get_backfill",
+    "get_badge",
+    "list_badges",
+    "list_rules",
+    "preview_badge",
+    "revoke_badge",
+    "run_backfills",
+    "say_rule",
+    "update_badge",
+    "why_award",
+    "work_on_backfills",
+]

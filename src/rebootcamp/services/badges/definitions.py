@@ -1,0 +1,162 @@
+"""Writing badges and their rules: every version is kept, and no edit takes a badge away unless an admin says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from rebootcamp.core import clock
+from rebootcamp.core.actors import Actor
+from rebootcamp.core.errors import InvalidField, NotFound, StaleEdit
+from rebootcamp.core.languages import Text
+from rebootcamp.models.sql.badges import BackfillJob, BadgeDefinition, BadgeGrant, BadgeRule, RuleMeasure
+from rebootcamp.models.sql.operations import AppMeta
+from rebootcamp.models.sql.progress import LearnerState
+from rebootcamp.services.badges.errors import CodeTaken
+from rebootcamp.services.gamification.criteria import Criterion, HoldsBadge, measures_of, nodes
+from rebootcamp.services.gamification.rules import compile_rule, normalise
+from rebootcamp.storage.transactions import transaction, translating
+
+_RULE_FIELDS = ("criteria", "is_active")
+
+
+def create_badge(actor: Actor, fields: Mapping[str, Any]) -> BadgeDefinition:
+    """Add a badge and have all past learners judged by its rule. Raises `CodeTaken`, `InvalidField`."""
+    actor.require("badge:write")
+    criteria = dict(normalise(fields["criteria"]))
+    rule, now = compile_rule(criteria), clock.now()
+    badge = BadgeDefinition(**{**fields, "criteria": criteria}, created_at=now, updated_at=now)
+    with transaction() as session, translating({"pk_badge_definitions": CodeTaken()}):
+        refuse_unknown_badges(session, rule, badge.code)
+        session.add(badge)
+        session.flush()
+        _keep_rule(session, actor, badge)
+        touch_rules(session)
+        if badge.is_active:
+            _enqueue(session, badge, "keep")
+    return badge
+
+
+def update_badge(
+    actor: Actor, code: str, changes: Mapping[str, Any], version: int | None, *, holders: str = "keep"
+) -> BadgeDefinition:
+    """Change a badge. Those who hold it keep it, unless `holders` is `reevaluate` and the new rule refuses them.
+
+    Raises `NotFound`, `StaleEdit`, `InvalidField`.
+    """
+    actor.require("badge:write")
+    if "criteria" in changes:
+        changes = {**changes, "criteria": dict(normalise(changes["criteria"]))}
+    rule = compile_rule(changes["criteria"]) if "criteria" in changes else None
+    with transaction() as session:
+        badge = session.get(BadgeDefinition, code, with_for_update=True, populate_existing=True)
+        if badge is None:
+            raise NotFound("badge")
+        if version is not None and version != badge.version:
+            raise StaleEdit
+        before = [getattr(badge, name) for name in _RULE_FIELDS]
+        for name, value in changes.items():
+            setattr(badge, name, value)
+        badge.version += 1
+        badge.updated_at = clock.now()
+        if rule is not None and badge.criteria != before[0]:
+            refuse_unknown_badges(session, rule, code)
+            badge.rule_version = badge.version
+            _keep_rule(session, actor, badge)
+        session.flush()
+        touch_rules(session)
+        is_judged_anew = before != [getattr(badge, name) for name in _RULE_FIELDS] or holders == "reevaluate"
+        if badge.is_active and is_judged_anew:
+            _enqueue(session, badge, holders)
+    return badge
+
+
+def list_rules(actor: Actor, code: str) -> list[BadgeRule]:
+    """Return every rule that a badge had, newest first. Raises `NotFound`."""
+    actor.require("badge:write")
+    statement = sa.select(BadgeRule).where(BadgeRule.badge_code == code).order_by(BadgeRule.version.desc())
+    with transaction() as session:
+        rules = list(session.scalars(statement))
+    if not rules:
+        raise NotFound("badge")
+    return rules
+
+
+def refuse_unknown_badges(session: Session, rule: Criterion, code: str | None) -> None:
+    """Raise `InvalidField` when a rule names a badge that does not exist, or its own."""
+    named = {node.code for node in nodes(rule) if isinstance(node, HoldsBadge)}
+    known = set(session.scalars(sa.select(BadgeDefinition.code).where(BadgeDefinition.code.in_(named))))
+    unknown = sorted(named - (known - {code}))
+    if unknown:
+        message = Text("There is no other badge “{code}”.", "Il n'existe pas d'autre badge « {code} ».")
+        filled = Text(message.en.format(code=unknown[0]), message.fr.format(code=unknown[0]))
+        raise InvalidField("/criteria", filled, "invalid_criteria")
+
+
+def touch_rules(session: Session) -> None:
+    """Begin a new version of the rules, with exactly the counters that they need.
+
+    A counter that comes anew is complete for nobody until the back-fill has been there.
+    """
+    version = session.scalar(
+        sa.update(AppMeta)
+        .values(rules_version=AppMeta.rules_version + 1, catalogue_version=AppMeta.catalogue_version + 1)
+        .returning(AppMeta.rules_version)
+    )
+    needed = {
+        m.key for criteria in _rules_in_use(session) for m in measures_of(compile_rule(criteria)) if not m.is_standard
+    }
+    known = set(session.scalars(sa.select(RuleMeasure.key)))
+    session.execute(sa.delete(RuleMeasure).where(RuleMeasure.key.in_(known - needed)))
+    session.add_all(RuleMeasure(key=key, since=version) for key in sorted(needed - known))
+    session.flush()
+
+
+def _rules_in_use(session: Session) -> Iterable[Mapping[str, Any]]:
+    """Return the rules in force, and those on which somebody's badge still rests."""
+    is_current = sa.and_(BadgeDefinition.is_active, BadgeRule.version == BadgeDefinition.rule_version)
+    is_held = sa.exists().where(
+        BadgeGrant.badge_code == BadgeRule.badge_code,
+        BadgeGrant.rule_version == BadgeRule.version,
+        BadgeGrant.origin == "rule",
+        BadgeGrant.revoked_at.is_(None),
+    )
+    statement = sa.select(BadgeRule.criteria).join(BadgeDefinition, BadgeDefinition.code == BadgeRule.badge_code)
+    return session.scalars(statement.where(sa.or_(is_current, is_held)))
+
+
+def _keep_rule(session: Session, actor: Actor, badge: BadgeDefinition) -> None:
+    session.add(
+        BadgeRule(
+            badge_code=badge.code,
+            version=badge.rule_version or 1,
+            criteria=badge.criteria,
+            created_at=badge.updated_at,
+            created_by=actor.user_id,
+        )
+    )
+    session.flush()
+
+
+def _enqueue(session: Session, badge: BadgeDefinition, holders: str) -> None:
+    """Ask for a back-fill; one that still waits for this badge would judge by a rule that is no more."""
+    now = clock.now()
+    session.execute(
+        sa.update(BackfillJob)
+        .where(BackfillJob.badge_code == badge.code, BackfillJob.state == "waiting")
+        .values(state="superseded", updated_at=now)
+    )
+    learners = session.scalar(sa.select(sa.func.count()).select_from(LearnerState)) or 0
+    session.add(
+        BackfillJob(
+            badge_code=badge.code,
+            rule_version=badge.rule_version,
+            holders=holders,
+            learners=learners,
+            created_at=now,
+            updated_at=now,
+        )
+    )

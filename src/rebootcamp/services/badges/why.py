@@ -1,0 +1,33 @@
+"""Rules and awards in words: what a badge asks for, and why a learner holds it or holds it no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rebootcamp.core.languages import Text
+from rebootcamp.services.badges.catalogue import Labels, current_labels
+from rebootcamp.services.gamification.words import in_words, names_a_badge
+
+_BY_HAND: Final = Text("Given by hand: {reason}", "Remis par l'équipe : {reason}")
+_BY_RULE: Final = Text("{words} — {seen} (rule version {version})", "{words} — {seen} (règle version {version})")
+_MET: Final = Text("met", "rempli")
+
+
+def say_rule(criteria: Mapping[str, Any], language: str) -> str:
+    """Say criteria in words; the names of badges are only asked for when they occur."""
+    names = current_labels().names_in(language) if names_a_badge(criteria) else {}
+    return in_words(criteria, language, names)
+
+
+def why_award(award: Mapping[str, Any], labels: Labels, language: str) -> str:
+    """Return one sentence about an `awards` document."""
+    evidence = award["evidence"] or {}
+    if award["origin"] == "manual":
+        return _BY_HAND.resolve(language, reason=evidence.get("reason", "–"))
+    criteria = labels.rules.get((award["badge"], award["rule_version"]))
+    # Awards of the first version kept their only reading beside the event.
+    readings = evidence.get("readings", [evidence] if "counter" in evidence else [])
+    seen = ", ".join(f"{reading['value']}/{reading['target']}" for reading in readings) or _MET.resolve(language)
+    words = in_words(criteria, language, labels.names_in(language)) if criteria else award["badge"]
+    return _BY_RULE.resolve(language, words=words, seen=seen, version=award["rule_version"])
