@@ -15,11 +15,14 @@ from functools import lru_cache
 from typing import Final
 
 import psycopg2
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from rebootcamp.core.errors import Busy, DatabaseUnavailable
 from rebootcamp.storage.sql import OPEN, QUERY_CANCELED, READS, Row, db, is_connection_failure
+
+CONNECTION: Final = "connection"  # key in `Session.info`, for the length of a transaction
 
 Parameters = Mapping[str, object]
 Statement = tuple[str, Parameters]
@@ -79,7 +82,8 @@ def in_transaction() -> bool:
 def _run_in_transaction(*calls: _Call) -> Sequence[Row]:
     session = db.session()
     session.flush()
-    connection = session.connection()
+    # Asking the session each time costs as much as sending a small statement.
+    connection: Connection = session.info.get(CONNECTION) or session.info.setdefault(CONNECTION, session.connection())
     try:
         return _execute(connection.connection, *calls)
     except psycopg2.Error as error:
