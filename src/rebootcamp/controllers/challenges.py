@@ -9,7 +9,7 @@ from flask import Response, request
 from rebootcamp.schemas import challenges as schemas
 from rebootcamp.schemas.progress import render_completed
 from rebootcamp.services import challenges
-from rebootcamp.services.badges import current_badge_names
+from rebootcamp.services.badges import badge_names
 from rebootcamp.services.gamification.rewards import rewards_of
 from rebootcamp.web.authentication import current_actor, current_caller
 from rebootcamp.web.etags import etag_of, require_match, revalidated
@@ -147,7 +147,7 @@ def _rendered(challenge: Any, *, completed: bool) -> dict[str, Any]:
 
 def _completed(done: challenges.Completed, status: int) -> Response:
     rewards = rewards_of(done.recorded)
-    names = current_badge_names() if rewards.badges else {}
+    names = badge_names(done.recorded.rules_version) if rewards.badges else {}
     return json_response(render_completed(done.completion, rewards, names, current_language()), status)
 
 

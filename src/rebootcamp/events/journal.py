@@ -89,11 +89,12 @@ _LINE_FIELDS: Final = [item.name for item in fields(LearnerLine)]
 
 @dataclass(frozen=True)
 class Recorded:
-    """What one call of `record` did: the fact and all that followed from it."""
+    """What one call of `record` did: the fact and all that followed from it, by which version of the rules."""
 
     events: Sequence[RecordedEvent]
     before: Totals
     after: Totals
+    rules_version: int
 
 
 class Reaction(Protocol):
@@ -166,7 +167,7 @@ def record(fact: Fact, *, occurred_at: datetime | None = None, local_date: date 
         # In one round trip: nobody waits for their answers.
         run_all([_save(line, events, at, day), *(write for reaction in reactions for write in reaction.writes())])
         failpoint("journal.saved")
-        return Recorded(events, before, line.totals())
+        return Recorded(events, before, line.totals(), line.rules_version)
 
 
 def _next(line: LearnerLine, fact: Fact, at: datetime, day: date) -> RecordedEvent:
