@@ -1,5 +1,6 @@
 """Settings of gunicorn, the same on a laptop and in the image: `gunicorn -c python:rebootcamp.gunicorn_conf`."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -35,6 +36,12 @@ def on_starting(server: Any) -> None:
     _metrics.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in _metrics.glob("*.db"):
         file.unlink(missing_ok=True)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Keep what the loaded application consists of out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -14,10 +15,12 @@ from flask import Flask
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import DomainError, InvalidField, NotFound
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeSubmitted
+from rebootcamp.events.journal import lock_line
 from rebootcamp.models.sql.badges import BadgeGrant
-from rebootcamp.models.sql.challenges import ChallengeCompletion
+from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
 from rebootcamp.models.sql.progress import LearnerState, XpEntry
 from rebootcamp.services import badges, challenges
+from rebootcamp.services.challenges import Completed
 from rebootcamp.services.challenges.errors import (
     AlreadyCompleted,
     ChallengeClosed,
@@ -30,7 +33,10 @@ from rebootcamp.services.challenges.errors import (
 from rebootcamp.services.gamification.rewards import rewards_of
 from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage.sql import db
+from rebootcamp.storage.transactions import transaction
 from tests.factories import admin, complete, drain, make_actor, make_badge, make_challenge
+
+WAITING = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -246,3 +252,43 @@ def test_parallel_completions_give_one_completion_and_one_set_of_rewards(committ
     assert db.session.scalar(sa.select(sa.func.count()).select_from(ChallengeCompletion)) == 1
     drain()
     assert check_stores().findings == []
+
+
+def start_waiting(threads: ThreadPoolExecutor, app: Flask, actor: Actor, challenge: Challenge) -> Future[Completed]:
+    """Complete the challenge in another thread, and come back when it waits for the line that the caller holds."""
+
+    def attempt() -> Completed:
+        with app.app_context():
+            return complete(actor, challenge)
+
+    attempted = threads.submit(attempt)
+    while not db.session.scalar(WAITING):
+        assert not attempted.done()
+        time.sleep(0.005)
+    return attempted
+
+
+def test_completion_that_waited_counts_what_was_done_meanwhile(committed_db: Flask) -> None:
+    ada, challenge = make_actor(), make_challenge(cadence="daily")
+    with ThreadPoolExecutor(1) as threads:
+        with transaction():
+            with time_machine.travel(datetime(2026, 5, 1, 10, tzinfo=UTC)):
+                complete(ada, challenge)
+            with time_machine.travel(datetime(2026, 5, 2, 10, tzinfo=UTC)):
+                waiting = start_waiting(threads, committed_db, ada, challenge)
+        (event,) = waiting.result().recorded.events
+    assert (event.seq, event.fact.is_first) == (3, False)
+    state = state_of(ada)
+    assert (state.counters["challenges"], state.challenge_points, state.daily_streak) == (1, 40, 2)
+
+
+def test_completion_that_waited_finds_the_challenge_as_it_is_then(committed_db: Flask) -> None:
+    ada, challenge = make_actor(), make_challenge()
+    with ThreadPoolExecutor(1) as threads:
+        with transaction():
+            lock_line(ada.user_id)
+            waiting = start_waiting(threads, committed_db, ada, challenge)
+            challenges.archive_challenge(admin(), challenge.id, None)
+        with pytest.raises(ChallengeClosed):
+            waiting.result()
+    assert state_of(ada).challenge_points == 0

@@ -10,7 +10,7 @@ from rebootcamp.core.errors import NotFound
 from rebootcamp.schemas import progress as schemas
 from rebootcamp.services import progress
 from rebootcamp.services.badges import badge_names, current_badge_names, current_labels, why_award
-from rebootcamp.web.authentication import confirm, current_actor, verify_token
+from rebootcamp.web.authentication import current_actor, current_caller
 from rebootcamp.web.etags import etag_of, is_conditional, not_modified
 from rebootcamp.web.languages import current_language
 from rebootcamp.web.paging import page_body, page_response
@@ -29,16 +29,16 @@ blueprint = Blueprint("progress", __name__, url_prefix="/api/users", description
 def get_progress(user_id: int) -> Response:
     """Read a learner's progress: one's own, or anybody's for staff."""
     # The hottest read: the caller's row comes with the learner's, in the same statement.
-    claims = verify_token()
+    caller = current_caller()
     if is_conditional():
-        row = progress.get_progress_version(claims.user_id, user_id)
-        confirm(claims, row).require_self_or("progress:read_any", user_id)
+        row = progress.get_progress_version(caller.user_id, user_id)
+        caller.confirmed(row).require_self_or("progress:read_any", user_id)
         # Without a line there is nothing to revalidate, not even for `If-None-Match: *`.
         has_line = row is not None and row["last_seq"] is not None
         if has_line and (unchanged := not_modified(_progress_etag(row))):
             return unchanged
-    found = progress.get_progress(claims.user_id, user_id)
-    confirm(claims, found.row if found else None).require_self_or("progress:read_any", user_id)
+    found = progress.get_progress(caller.user_id, user_id)
+    caller.confirmed(found.row if found else None).require_self_or("progress:read_any", user_id)
     if found is None or found.row["last_seq"] is None:
         raise NotFound("user")
     body = schemas.render_progress(found, badge_names(found.row["rules_version"]), current_language())

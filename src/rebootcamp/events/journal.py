@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any, Final, Protocol
 
@@ -16,17 +16,19 @@ from rebootcamp.core.json import dumps_text
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.models.sql.levels import CURVE_VERSION
 from rebootcamp.models.sql.progress import LearnerState
-from rebootcamp.storage.statements import fetch_all, fetch_one
+from rebootcamp.storage.sql import Row
+from rebootcamp.storage.statements import Statement, fetch_one, run_all
 from rebootcamp.storage.transactions import transaction
 
 LINES: Final = "learner_lines"
 
-_LOCK: Final = f"""
-    SELECT s.user_id, s.last_seq, s.challenge_points, s.badge_points, s.xp_total, s.daily_streak,
+# For a command's own first statement, which locks `FOR UPDATE OF s` before anything else; see `hold_line`.
+LINE_COLUMNS: Final = f"""s.user_id, s.last_seq, s.challenge_points, s.badge_points, s.xp_total, s.daily_streak,
         s.longest_daily_streak, s.last_active_on, s.counters, s.held_badges, s.measured_version,
-        u.timezone, m.rules_version, {CURVE_VERSION}
-    FROM learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m
-    WHERE s.user_id = %(user_id)s FOR UPDATE OF s"""  # noqa: S608
+        u.timezone, m.rules_version, {CURVE_VERSION}"""
+LINE_TABLES: Final = "learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m"
+
+_LOCK: Final = f"SELECT {LINE_COLUMNS} FROM {LINE_TABLES} WHERE s.user_id = %(user_id)s FOR UPDATE OF s"  # noqa: S608
 
 # Events, outbox and state in one statement: whatever follows from a deed, it costs one round trip.
 _SAVE: Final = """
@@ -86,13 +88,17 @@ class LearnerLine:
         return Totals(self.challenge_points, self.badge_points, self.xp_total, self.daily_streak)
 
 
+_LINE_FIELDS: Final = [item.name for item in fields(LearnerLine)]
+
+
 @dataclass(frozen=True)
 class Recorded:
-    """What one call of `record` did: the fact and all that followed from it."""
+    """What one call of `record` did: the fact and all that followed from it, by which version of the rules."""
 
     events: Sequence[RecordedEvent]
     before: Totals
     after: Totals
+    rules_version: int
     curve_version: str
 
 
@@ -102,8 +108,8 @@ class Reaction(Protocol):
     def on_event(self, event: RecordedEvent) -> Iterable[Fact]:
         """Change the line in memory and return the facts that follow; they are recorded in turn."""
 
-    def save(self) -> None:
-        """Write what belongs to the events; they and the line are already saved."""
+    def writes(self) -> Iterable[Statement]:
+        """Return the statements that write what belongs to the events, once they and the line are saved."""
 
 
 @dataclass
@@ -129,18 +135,28 @@ def open_line(user_id: int) -> None:
 def lock_line(user_id: int) -> LearnerLine:
     """Lock the learner's state until the transaction ends; raise `NotFound` for an unknown learner."""
     with transaction() as session:
+        held: LearnerLine | None = session.info.get(LINES, {}).get(user_id)
+        if held is not None:
+            return held
+        row = fetch_one(_LOCK, {"user_id": user_id})
+        if row is None:
+            raise NotFound("user")
+        return hold_line(row)
+
+
+def hold_line(row: Row) -> LearnerLine:
+    """Return the line as the running transaction's statement locked it (`LINE_COLUMNS`, `FOR UPDATE OF s`)."""
+    with transaction() as session:
         lines: dict[int, LearnerLine] = session.info.setdefault(LINES, {})
-        if user_id not in lines:
-            row = fetch_one(_LOCK, {"user_id": user_id})
-            if row is None:
-                raise NotFound("user")
-            lines[user_id] = LearnerLine(**row)
-        return lines[user_id]
+        if row["user_id"] not in lines:
+            lines[row["user_id"]] = LearnerLine(**{name: row[name] for name in _LINE_FIELDS})
+        return lines[row["user_id"]]
 
 
 def save_line(line: LearnerLine) -> None:
     """Write a locked line whose counters were made anew, without any event."""
-    _save(line, (), clock.now(), clock.now().date())
+    now = clock.now()
+    run_all([_save(line, (), now, now.date())])
 
 
 def record(fact: Fact, *, occurred_at: datetime | None = None, local_date: date | None = None) -> Recorded:
@@ -159,11 +175,10 @@ def record(fact: Fact, *, occurred_at: datetime | None = None, local_date: date 
             events.append(event)
             for reaction in reactions:
                 queue.extend(reaction.on_event(event))
-        _save(line, events, at, day)
+        # In one round trip: nobody waits for their answers.
+        run_all([_save(line, events, at, day), *(write for reaction in reactions for write in reaction.writes())])
         failpoint("journal.saved")
-        for reaction in reactions:
-            reaction.save()
-        return Recorded(events, before, line.totals(), line.curve_version)
+        return Recorded(events, before, line.totals(), line.rules_version, line.curve_version)
 
 
 def _next(line: LearnerLine, fact: Fact, at: datetime, day: date) -> RecordedEvent:
@@ -179,7 +194,7 @@ def _next(line: LearnerLine, fact: Fact, at: datetime, day: date) -> RecordedEve
     )
 
 
-def _save(line: LearnerLine, events: Sequence[RecordedEvent], at: datetime, day: date) -> None:
+def _save(line: LearnerLine, events: Sequence[RecordedEvent], at: datetime, day: date) -> Statement:
     rows = [
         {
             "event_id": str(event.event_id),
@@ -191,15 +206,12 @@ def _save(line: LearnerLine, events: Sequence[RecordedEvent], at: datetime, day:
         }
         for event in events
     ]
-    fetch_all(
-        _SAVE,
-        {
-            **vars(line),
-            "counters": dumps_text(line.counters),
-            "held_badges": dumps_text(line.held_badges),
-            "events": dumps_text(rows),
-            "occurred_at": at,
-            "local_date": day,
-            "now": clock.now(),
-        },
-    )
+    return _SAVE, {
+        **vars(line),
+        "counters": dumps_text(line.counters),
+        "held_badges": dumps_text(line.held_badges),
+        "events": dumps_text(rows),
+        "occurred_at": at,
+        "local_date": day,
+        "now": clock.now(),
+    }

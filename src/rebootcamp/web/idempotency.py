@@ -22,6 +22,7 @@ from rebootcamp.core.languages import Text
 from rebootcamp.models.sql.operations import IdempotencyKey
 from rebootcamp.services.tokens import derive_key
 from rebootcamp.storage.transactions import LOCK_NOT_AVAILABLE, savepoint, transaction
+from rebootcamp.web.authentication import settle
 from rebootcamp.web.problems import problem_response, status_of
 from rebootcamp.web.requests import context
 
@@ -88,6 +89,9 @@ def idempotent(view: Callable[..., Any]) -> Callable[..., Response]:
             return current_app.make_response(view(*args, **kwargs))
         if not _VISIBLE.fullmatch(key):
             raise InvalidIdempotencyKey
+        if context().user_id is not None:
+            # An answer is stored for good, so who may have it is not left to the command.
+            settle()
         return _once(_attempt(key), lambda: current_app.make_response(view(*args, **kwargs)))
 
     repeatable.__idempotent__ = True  # type: ignore[attr-defined]

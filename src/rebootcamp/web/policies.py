@@ -8,7 +8,9 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from flask import Flask
+from werkzeug.exceptions import HTTPException
 
+from rebootcamp.core.errors import DatabaseUnavailable, DomainError, Forbidden, Unauthenticated
 from rebootcamp.core.permissions import ALL_PERMISSIONS
 from rebootcamp.web import authentication
 from rebootcamp.web.requests import note_user
@@ -32,13 +34,10 @@ class Policy:
         """Raise `Unauthenticated` or `Forbidden` unless the running request fits."""
         if self.is_public:
             return
-        if self.is_deferred:
-            note_user(authentication.verify_token().user_id)
-            return
-        actor = authentication.authenticate()
-        note_user(actor.user_id)
-        if self.permission is not None:
-            actor.require(self.permission)
+        bearer = authentication.identify(self.permission)
+        note_user(bearer.user_id)
+        if not self.is_deferred:
+            authentication.settle()
 
 
 PUBLIC = Policy(is_public=True)
@@ -52,7 +51,8 @@ def public(view: View) -> View:
 def requires(permission: str | None, *, deferred: bool = False) -> Callable[[View], Callable[..., Any]]:
     """Let only signed-in users who hold the permission call the view; None: any signed-in user.
 
-    `deferred` verifies the token alone: the service's own statement reads the caller's row and decides.
+    `deferred` verifies the token alone: the service's own statement reads the caller's row and decides. What the
+    view refuses before that, it refuses only to those who may call it.
     """
     if permission is not None and permission not in ALL_PERMISSIONS:
         raise ValueError(f"unknown permission {permission!r}")
@@ -62,7 +62,15 @@ def requires(permission: str | None, *, deferred: bool = False) -> Callable[[Vie
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             policy.enforce()
-            return view(*args, **kwargs)
+            if not deferred:
+                return view(*args, **kwargs)
+            try:
+                return view(*args, **kwargs)
+            except (Unauthenticated, Forbidden, DatabaseUnavailable):
+                raise
+            except (DomainError, HTTPException):
+                authentication.settle()
+                raise
 
         return _marked(guarded, policy)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,6 +13,12 @@ from rebootcamp.core.languages import LANGUAGES
 from rebootcamp.core.permissions import ROLES
 from rebootcamp.models.sql.columns import Identity, Instant, one_of
 from rebootcamp.storage.sql import Base
+
+# What an access token is held against, in a statement that knows `users u` and `app_meta m`.
+CALLER_COLUMNS: Final = (
+    "u.role AS caller_role, u.token_version AS caller_token_version, u.is_active AS caller_is_active, "
+    "u.timezone AS caller_timezone, m.token_epoch"
+)
 
 
 class User(Base):

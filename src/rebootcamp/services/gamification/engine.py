@@ -23,7 +23,7 @@ from rebootcamp.services.gamification.rulebook import Badge, RuleBook
 from rebootcamp.services.gamification.rules import compile_rule
 from rebootcamp.services.gamification.streaks import Streak
 from rebootcamp.storage.sql import Row
-from rebootcamp.storage.statements import fetch_all
+from rebootcamp.storage.statements import Statement, fetch_all
 
 # The rules in force, and those of the past on which somebody's badge still rests.
 _RULES: Final = """
@@ -136,11 +136,11 @@ class Engine:
         self._note(event, step)
         return step.facts
 
-    def save(self) -> None:
-        """Write the experience and the badges that the events gave or took back."""
+    def writes(self) -> Iterable[Statement]:
+        """Yield what writes the experience and the badges that the events gave or took back."""
         if any(self._ledgers.values()):
             rows = {name: dumps_text(entries) for name, entries in self._ledgers.items()}
-            fetch_all(_LEDGERS, {"user_id": self._line.user_id, **rows})
+            yield _LEDGERS, {"user_id": self._line.user_id, **rows}
 
     def _active_days(self) -> Iterable[date]:
         return [row["local_date"] for row in fetch_all(_ACTIVE_DAYS, {"user_id": self._line.user_id})]
