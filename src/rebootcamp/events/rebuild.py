@@ -18,7 +18,6 @@ from rebootcamp.storage.locks import BARRIER, exclusive
 from rebootcamp.storage.mongo_schema import apply_schema, declarations, empty_collection
 from rebootcamp.storage.transactions import transaction
 
-REBUILD_BATCH = 2000
 DROP_SECONDS = 60
 PAUSE_SECONDS = 0.05
 

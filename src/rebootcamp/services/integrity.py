@@ -21,14 +21,14 @@ from rebootcamp.events.challenges import (
 )
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.events.projector import award_changes, fold_all, history_document
-from rebootcamp.events.store import readable, stream_events
+from rebootcamp.events.store import list_dead_letters, list_pending, readable, stream_events
 from rebootcamp.models.mongo.badges import AwardDocument, BadgeDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant
 from rebootcamp.models.sql.challenges import ChallengeCompletion
 from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.operations import AppMeta
-from rebootcamp.models.sql.progress import LearnerState, OutboxEntry, XpEntry
+from rebootcamp.models.sql.progress import LearnerState, XpEntry
 from rebootcamp.services.gamification.engine import standing_of
 from rebootcamp.services.gamification.replay import replay
 from rebootcamp.storage import mongo
@@ -154,7 +154,7 @@ def _read_ledgers(cut: Cut) -> _Ledgers:
     for user_id, completion_id, status in cut.sql.execute(sa.select(*columns)):
         completions[user_id][completion_id] = status
     pending: dict[int, set[int]] = defaultdict(set)
-    for user_id, seq in cut.sql.execute(sa.select(OutboxEntry.user_id, OutboxEntry.seq)):
+    for user_id, seq in list_pending(cut.sql):
         pending[user_id].add(seq)
     return _Ledgers(
         states={state.user_id: state for state in cut.sql.scalars(sa.select(LearnerState))},
@@ -291,8 +291,5 @@ def _check_boards(report: Report, cut: Cut, expected: Counter[tuple[str, str, in
 
 
 def _check_outbox(report: Report, cut: Cut) -> None:
-    dead = cut.sql.scalars(sa.select(OutboxEntry).where(OutboxEntry.dead_at.is_not(None)))
-    for entry in dead:
-        report.findings.append(
-            Finding("dead letter", f"user {entry.user_id} seq {entry.seq}", entry.last_error or "no reason kept")
-        )
+    for user_id, seq, reason in list_dead_letters(cut.sql):
+        report.findings.append(Finding("dead letter", f"user {user_id} seq {seq}", reason or "no reason kept"))

@@ -6,16 +6,8 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from rebootcamp.core.errors import DatabaseUnavailable
+from rebootcamp.events.store import fetch_backlog
 from rebootcamp.storage.mongo import MongoUnavailable, client, guarded
-from rebootcamp.storage.statements import fetch_one
-
-BACKLOG = """
-SELECT count(*) FILTER (WHERE o.dead_at IS NULL) AS pending,
-       count(*) FILTER (WHERE o.dead_at IS NOT NULL) AS dead_letters,
-       extract(epoch FROM clock_timestamp() - min(e.occurred_at) FILTER (WHERE o.dead_at IS NULL))::float8
-           AS oldest_seconds
-FROM outbox o JOIN activity_events e USING (event_id)
-"""
 
 
 @dataclass(frozen=True)
@@ -63,12 +55,10 @@ def readiness() -> Readiness:
 def _postgresql() -> tuple[StoreHealth, OutboxHealth | None]:
     started = perf_counter()
     try:
-        row = fetch_one(BACKLOG, {})
+        row = fetch_backlog()
     except DatabaseUnavailable:
         return StoreHealth(is_up=False), None
     latency = _elapsed_ms(started)
-    if row is None:
-        return StoreHealth(is_up=True, latency_ms=latency), None
     # An event stamped just ahead of the database's clock is as good as new.
     oldest = max(0.0, round(row["oldest_seconds"] or 0.0, 3))
     return StoreHealth(is_up=True, latency_ms=latency), OutboxHealth(row["pending"], oldest, row["dead_letters"])
