@@ -14,17 +14,19 @@ from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.ids import event_id
 from rebootcamp.core.json import dumps_text
 from rebootcamp.events.facts import Fact, RecordedEvent
+from rebootcamp.models.sql.operations import RULES_VERSION
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.storage.statements import fetch_all, fetch_one
 from rebootcamp.storage.transactions import transaction
 
 LINES: Final = "learner_lines"
 
-_LOCK: Final = """
+_LOCK: Final = f"""
     SELECT s.user_id, s.last_seq, s.challenge_points, s.badge_points, s.xp_total, s.daily_streak,
-        s.longest_daily_streak, s.last_active_on, s.counters, s.held_badges, u.timezone, m.rules_version
+        s.longest_daily_streak, s.last_active_on, s.counters, s.held_badges, u.timezone,
+        {RULES_VERSION} AS rules_version
     FROM learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m
-    WHERE s.user_id = %(user_id)s FOR UPDATE OF s"""
+    WHERE s.user_id = %(user_id)s FOR UPDATE OF s"""  # noqa: S608
 
 # Events, outbox and state in one statement: whatever follows from a deed, it costs one round trip.
 _SAVE: Final = """
@@ -58,6 +60,7 @@ class Totals:
     badge_points: int
     xp_total: int
     daily_streak: int
+    last_active_on: date | None
 
 
 @dataclass
@@ -75,11 +78,11 @@ class LearnerLine:
     counters: dict[str, int]
     held_badges: dict[str, Any]
     timezone: str
-    rules_version: int
+    rules_version: str
 
     def totals(self) -> Totals:
         """Return the figures as they are now."""
-        return Totals(self.challenge_points, self.badge_points, self.xp_total, self.daily_streak)
+        return Totals(self.challenge_points, self.badge_points, self.xp_total, self.daily_streak, self.last_active_on)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.relay import Relay
+from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import OutboxEntry
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, exclusive
@@ -56,6 +57,8 @@ def _enqueue_everything() -> int:
         result = session.execute(_ENQUEUE, {"now": clock.now()})
         session.execute(sa.text("DELETE FROM leaderboard_entries"))
         session.execute(sa.text("UPDATE badge_definitions SET projected_version = 0"))
+        # Whoever asked MongoDB a moment ago may find nothing there: the tag of such an answer must not live on.
+        session.execute(sa.update(AppMeta).values(rules_version=AppMeta.rules_version + 1))
         return int(result.rowcount)  # type: ignore[attr-defined]
 
 

@@ -18,7 +18,7 @@ from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.journal import Recorded, lock_line, record
 from rebootcamp.models.sql.badges import BadgeDefinition
-from rebootcamp.models.sql.operations import AppMeta
+from rebootcamp.models.sql.operations import RULES_VERSION, AppMeta
 from rebootcamp.services.gamification.rules import compile_rule
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all
@@ -35,6 +35,9 @@ _CATALOGUE: Final = """
         AND (%(after)s::text IS NULL OR d.code > %(after)s::text)
         AND (%(tier)s::text IS NULL OR d.tier = %(tier)s::text)
     ORDER BY d.code LIMIT %(limit)s"""
+
+
+_VERSION: Final = f"SELECT {RULES_VERSION} AS rules_version FROM app_meta m"  # noqa: S608
 
 
 class CodeTaken(DomainError):
@@ -80,10 +83,10 @@ class _Names:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._version = -1
+        self._version: str | None = None
         self._names: dict[str, dict[str, str]] = {}
 
-    def get(self, version: int) -> dict[str, dict[str, str]]:
+    def get(self, version: str) -> dict[str, dict[str, str]]:
         with self._lock:
             if self._version == version:
                 return self._names
@@ -99,14 +102,14 @@ class _Names:
 _names = _Names()
 
 
-def badge_names(rules_version: int) -> Mapping[str, Mapping[str, str]]:
+def badge_names(rules_version: str) -> Mapping[str, Mapping[str, str]]:
     """Return `{code: {language: name}}` of every badge, as of a version of the rules."""
     return _names.get(rules_version)
 
 
 def current_badge_names() -> Mapping[str, Mapping[str, str]]:
     """Return the names as they are now."""
-    return badge_names(int(fetch_all("SELECT rules_version FROM app_meta", {})[0]["rules_version"]))
+    return badge_names(fetch_all(_VERSION, {})[0]["rules_version"])
 
 
 def list_badges(actor: Actor, page: PageRequest, *, tier: str | None) -> Page[BadgeView]:

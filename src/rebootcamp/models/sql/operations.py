@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,6 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from rebootcamp.models.sql.columns import Instant
 from rebootcamp.storage.sql import Base
+
+# SQL, of `app_meta m`: which rules these are. Another store, or one that was restored, may have the same number.
+RULES_VERSION: Final = "concat_ws('.', m.store_id, m.epoch, m.rules_version)"
 
 
 class AppMeta(Base):

@@ -25,10 +25,8 @@ from rebootcamp.storage.transactions import transaction
 
 _OPEN: Final = """
     SELECT c.id, c.slug, c.category, c.difficulty, c.cadence, c.validation, c.points, c.co2e_grams, c.answers,
-        c.translations,
-        c.is_published AND c.archived_at IS NULL
-            AND (c.starts_at IS NULL OR c.starts_at <= %(now)s)
-            AND (c.ends_at IS NULL OR c.ends_at > %(now)s) AS is_open,
+        c.translations, c.is_published AND c.archived_at IS NULL AS is_listed,
+        (c.starts_at IS NULL OR c.starts_at <= %(now)s) AND (c.ends_at IS NULL OR c.ends_at > %(now)s) AS is_in_time,
         NOT EXISTS (
             SELECT 1 FROM challenge_completions d
             WHERE d.user_id = %(user_id)s AND d.challenge_id = c.id AND d.status = 'validated') AS is_first
@@ -56,7 +54,8 @@ class OpenChallenge:
     co2e_grams: int
     answers: list[str]
     translations: dict[str, Any]
-    is_open: bool
+    is_listed: bool
+    is_in_time: bool
     is_first: bool
 
 
@@ -94,7 +93,7 @@ def complete_challenge(
     now = clock.now()
     with transaction():
         line = lock_line(actor.user_id)
-        challenge = _open_challenge(actor.user_id, challenge_id, now)
+        challenge = _open_challenge(actor, challenge_id, now)
         _verify_answer(challenge, answer)
         completion = _insert(challenge, actor.user_id, now, clock.local_date(now, line.timezone), evidence or {})
         if completion.status == "pending":
@@ -141,13 +140,14 @@ def has_other_valid(completion_id: int | None, user_id: int, challenge_id: sa.Co
     return test if completion_id is None else test.where(ChallengeCompletion.id != completion_id)
 
 
-def _open_challenge(user_id: int, challenge_id: int, now: datetime) -> OpenChallenge:
+def _open_challenge(actor: Actor, challenge_id: int, now: datetime) -> OpenChallenge:
     # The share lock makes an edit or an archiving wait: what is open here is still open at the commit.
-    row = fetch_one(_OPEN, {"user_id": user_id, "challenge_id": challenge_id, "now": now})
-    if row is None:
+    row = fetch_one(_OPEN, {"user_id": actor.user_id, "challenge_id": challenge_id, "now": now})
+    # Drafts and archived ones exist for staff only, as they do for a reader.
+    if row is None or not (row["is_listed"] or actor.can("challenge:write")):
         raise NotFound("challenge")
     challenge = OpenChallenge(**row)
-    if not challenge.is_open:
+    if not (challenge.is_listed and challenge.is_in_time):
         raise ChallengeClosed
     return challenge
 

@@ -25,10 +25,10 @@ class _RuleCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._version: int | None = None
+        self._version: str | None = None
         self._rules = RuleBook(())
 
-    def get(self, version: int) -> RuleBook:
+    def get(self, version: str) -> RuleBook:
         with self._lock:
             if self._version == version:
                 return self._rules

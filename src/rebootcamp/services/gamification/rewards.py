@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rebootcamp.core import clock
 from rebootcamp.events.badges import BadgeAwarded
 from rebootcamp.events.journal import Recorded, Totals
 from rebootcamp.services.gamification.levels import level_of
+from rebootcamp.services.gamification.streaks import Streak
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,15 @@ class Rewards:
 
 def rewards_of(recorded: Recorded) -> Rewards:
     """Summarise one recorded deed."""
-    deed = recorded.events[0].fact
+    first, after = recorded.events[0], recorded.after
+    deed, streak = first.fact, Streak(after.daily_streak, after.daily_streak, after.last_active_on)
     return Rewards(
         points=deed.score_points,
         xp=deed.score_points,
         badges=tuple(event.fact for event in recorded.events if isinstance(event.fact, BadgeAwarded)),
         level_before=level_of(recorded.before.xp_total).number,
-        level_after=level_of(recorded.after.xp_total).number,
-        daily_streak=recorded.after.daily_streak,
-        totals=recorded.after,
+        level_after=level_of(after.xp_total).number,
+        # An old deed that was approved only now may have joined a run that is over.
+        daily_streak=streak.as_of(clock.local_date(clock.now(), first.timezone)),
+        totals=after,
     )

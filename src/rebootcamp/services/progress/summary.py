@@ -12,6 +12,7 @@ from rebootcamp.events.facts import UnreadableEvent
 from rebootcamp.events.projector import RECENT, fold_all, recent_entry
 from rebootcamp.events.store import first_events, has_dead_letters, newest_events, readable, recorded_from_json
 from rebootcamp.models.mongo.progress import ProgressDocument
+from rebootcamp.models.sql.operations import RULES_VERSION
 from rebootcamp.services.gamification.levels import Level, level_of
 from rebootcamp.services.gamification.progression import CATEGORY_POINTS, CHALLENGES, CO2E
 from rebootcamp.services.gamification.rules import counter_key
@@ -31,9 +32,9 @@ _CATEGORY_KEYS: Final = [
 _OPEN: Final = """ch.is_published AND ch.archived_at IS NULL
     AND (ch.starts_at IS NULL OR ch.starts_at <= %(now)s) AND (ch.ends_at IS NULL OR ch.ends_at > %(now)s)"""
 
-_VERSION_COLUMNS: Final = """
+_VERSION_COLUMNS: Final = f"""
     c.role AS caller_role, c.token_version AS caller_token_version, c.is_active AS caller_is_active,
-    c.timezone AS caller_timezone, m.token_epoch, m.rules_version, m.catalogue_version,
+    c.timezone AS caller_timezone, m.token_epoch, {RULES_VERSION} AS rules_version, m.catalogue_version,
     u.id AS user_id, u.display_name, u.timezone, u.version AS user_version, s.last_seq,
     o.published, o.published_set"""
 
