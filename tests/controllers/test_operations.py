@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
 
-from tests.controllers.wire import Person, Wire
+import pytest
+
+from rebootcamp.storage import mongo
+from tests.controllers.wire import Person, Wire, assert_problem
 from tests.factories import complete, drain, make_challenge
+from tests.relay.tools import execute
 
 
 def samples(text: str) -> dict[str, float]:
@@ -35,6 +42,22 @@ def test_readiness_tells_of_both_stores_and_the_outbox(wire: Wire, ada: Person) 
     assert checks["outbox"]["dead_letters"] == 0
     drain()
     assert wire.read("/readyz")["checks"]["outbox"] == {"pending": 0, "oldest_seconds": 0.0, "dead_letters": 0}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda mark: mark.update_one({}, {"$set": {"store_id": str(uuid4())}}), "foreign_mongo_database"),
+        (lambda mark: mark.delete_many({}), "unprepared_stores"),
+        (lambda mark: execute("UPDATE app_meta SET mongo_database = 'another'"), "other_mongo_database"),
+    ],
+)
+def test_a_foreign_pair_is_not_ready(wire: Wire, change: Callable[[Any], object], code: str) -> None:
+    change(mongo.collection("meta"))
+    answer = wire.get("/readyz", headers={"Accept-Language": "fr"})
+    problem = assert_problem(answer, 503, code)
+    assert problem["title"] == "Bases non appariées"
+    assert problem["checks"]["postgresql"]["status"] == problem["checks"]["mongodb"]["status"] == "up"
 
 
 def test_figures_count_by_route_never_by_address(wire: Wire, ada: Person) -> None:

@@ -107,9 +107,7 @@ def test_answer_is_compared_kindly_and_a_wrong_one_is_refused() -> None:
         ({"ends_at": datetime(2020, 1, 1, tzinfo=UTC)}, "student", ChallengeClosed),
     ],
 )
-def test_closed_challenge_cannot_be_completed(
-    fields: dict[str, object], role: str, refusal: type[DomainError]
-) -> None:
+def test_closed_challenge_cannot_be_completed(fields: dict[str, object], role: str, refusal: type[DomainError]) -> None:
     with pytest.raises(refusal):
         complete(make_actor(role), make_challenge(**fields))
 

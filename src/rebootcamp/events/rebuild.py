@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
+from rebootcamp.events.pair import require_pair
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import OutboxEntry
@@ -35,9 +36,10 @@ def drop_projections() -> int:
     """Forget all projections and mark every event as not yet shown; return the number of events.
 
     Relays are held off meanwhile; reads go on, from PostgreSQL. The outbox is filled first, so a kill at any
-    point leaves a store that any relay brings back.
+    point leaves a store that any relay brings back. Raises `MongoUnavailable`, `Unpaired`.
     """
     with exclusive(BARRIER):
+        require_pair()
         events = _enqueue_everything()
         failpoint("rebuild.before_drop")
         with mongo.guarded(), pymongo.timeout(DROP_SECONDS):
