@@ -49,17 +49,18 @@ def fetch_all(statement: str, parameters: Parameters) -> Sequence[Row]:
     prepared = _prepared(statement)
     if in_transaction():
         return _run_in_transaction(prepared, parameters)
-    try:
-        return _read(prepared, parameters)
-    except (DatabaseUnavailable, _StalePlan):
-        # The first statement after a server restart meets a dead connection: a read may simply be asked again.
-        return _read(prepared, parameters)
+    return _run_alone(prepared, parameters)
 
 
 def fetch_one(statement: str, parameters: Parameters) -> Row | None:
     """Like `fetch_all`, for a statement that answers one row or none."""
     rows = fetch_all(statement, parameters)
     return rows[0] if rows else None
+
+
+def run_apart(statement: str, parameters: Parameters) -> None:
+    """Run a statement that stays whatever becomes of an open transaction; after an outage, perhaps twice."""
+    _run_alone(_prepared(statement), parameters)
 
 
 def in_transaction() -> bool:
@@ -83,6 +84,14 @@ def _run_in_transaction(prepared: _Prepared, parameters: Parameters) -> Sequence
         raise DBAPIError.instance(
             prepared.execute, None, error, psycopg2.Error, connection_invalidated=is_disconnect
         ) from error
+
+
+def _run_alone(prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:
+    try:
+        return _read(prepared, parameters)
+    except (DatabaseUnavailable, _StalePlan):
+        # The first statement after a server restart meets a dead connection: it may simply be asked again.
+        return _read(prepared, parameters)
 
 
 def _read(prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:

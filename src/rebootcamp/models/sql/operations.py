@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -41,4 +41,5 @@ class IdempotencyKey(Base):
     status: Mapped[int | None] = mapped_column(sa.SmallInteger)
     content_type: Mapped[str | None] = mapped_column(sa.Text)
     body: Mapped[bytes | None]
+    headers: Mapped[dict[str, Any] | None]
     created_at: Mapped[Instant]

@@ -19,18 +19,20 @@ from rebootcamp.core.languages import Text
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeSubmitted
 from rebootcamp.events.journal import Recorded, lock_line, record
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
+from rebootcamp.services.challenges.attempts import EXHAUSTED_SINCE, count_wrong, require_attempt
 from rebootcamp.services.challenges.errors import AlreadyCompleted, ChallengeClosed, WrongAnswer
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
 
-_OPEN: Final = """
+_OPEN: Final = f"""
     SELECT c.id, c.slug, c.category, c.difficulty, c.cadence, c.validation, c.points, c.co2e_grams, c.answers,
         c.translations, c.is_published AND c.archived_at IS NULL AS is_listed,
         (c.starts_at IS NULL OR c.starts_at <= %(now)s) AND (c.ends_at IS NULL OR c.ends_at > %(now)s) AS is_in_time,
+        {EXHAUSTED_SINCE} AS exhausted_since,
         NOT EXISTS (
             SELECT 1 FROM challenge_completions d
             WHERE d.user_id = %(user_id)s AND d.challenge_id = c.id AND d.status = 'validated') AS is_first
-    FROM challenges c WHERE c.id = %(challenge_id)s FOR SHARE OF c"""
+    FROM challenges c WHERE c.id = %(challenge_id)s FOR SHARE OF c"""  # noqa: S608
 
 _INSERT: Final = """
     INSERT INTO challenge_completions (
@@ -56,6 +58,7 @@ class OpenChallenge:
     translations: dict[str, Any]
     is_listed: bool
     is_in_time: bool
+    exhausted_since: datetime | None
     is_first: bool
 
 
@@ -88,13 +91,13 @@ def complete_challenge(
 ) -> Completed:
     """Complete a challenge, or submit it where staff must approve.
 
-    Raises `NotFound`, `ChallengeClosed`, `WrongAnswer`, `AlreadyCompleted`.
+    Raises `NotFound`, `ChallengeClosed`, `WrongAnswer`, `TooManyAttempts`, `AlreadyCompleted`.
     """
     now = clock.now()
     with transaction():
         line = lock_line(actor.user_id)
         challenge = _open_challenge(actor, challenge_id, now)
-        _verify_answer(challenge, answer)
+        _verify_answer(challenge, actor.user_id, answer, now)
         completion = _insert(challenge, actor.user_id, now, clock.local_date(now, line.timezone), evidence or {})
         if completion.status == "pending":
             recorded = record(ChallengeSubmitted(**described(challenge, completion)), occurred_at=now)
@@ -171,13 +174,15 @@ def _insert(
     return NewCompletion(id=row["id"], **values)
 
 
-def _verify_answer(challenge: OpenChallenge, answer: str | None) -> None:
+def _verify_answer(challenge: OpenChallenge, user_id: int, answer: str | None, now: datetime) -> None:
     if challenge.validation != "answer":
         return
     if answer is None:
         message = Text("This challenge asks for an answer.", "Ce défi demande une réponse.")
         raise InvalidField("/answer", message, "required")
+    require_attempt(challenge.exhausted_since, now)
     if _folded(answer) not in {_folded(accepted) for accepted in challenge.answers}:
+        count_wrong(user_id, challenge.id, now)
         raise WrongAnswer
 
 
