@@ -64,6 +64,12 @@ def test_there_is_one_committer() -> None:
     assert committing == ["storage/transactions.py"]
 
 
+def test_only_the_events_touch_their_tables() -> None:
+    touching = re.compile(r"\b(activity_events|ActivityEvent|OutboxEntry)\b|\b(FROM|JOIN|INTO|UPDATE|TABLE) outbox\b")
+    found = {name.split("/")[0] for name, text in modules(SOURCE) if touching.search(text)}
+    assert found == {"events", "models"}
+
+
 def test_there_is_one_reader_of_the_environment() -> None:
     reading = {name for name, text in modules(SOURCE) if re.search(r"os\.(environ|getenv)", text)}
     assert {name for name in reading if not name.startswith("cli/")} == READERS_OF_THE_ENVIRONMENT

@@ -71,6 +71,8 @@ def test_every_command_gives_its_first_answer_again(wire: Wire, root: Person) ->
         assert (first.status_code, second.status_code) == (status, status), path
         assert (first.data, first.content_type) == (second.data, second.content_type), path
         assert (first.headers.get(REPLAYED), second.headers.get(REPLAYED)) == (None, "true"), path
+        for name in ("ETag", "Cache-Control", "Location", "Content-Language"):
+            assert first.headers.get(name) == second.headers.get(name), (path, name)
     documented = [
         op for _, _, op in wire.operations() if {"$ref": "#/components/parameters/IdempotencyKey"} in op["parameters"]
     ]
@@ -84,6 +86,16 @@ def test_a_repeat_changes_nothing(wire: Wire, ada: Person) -> None:
     assert {answer.data for answer in answers} == {answers[0].data}
     assert [answer.headers.get(REPLAYED) for answer in answers] == [None] + ["true"] * 4
     assert wire.read(f"{ada.path}/progress", ada)["consistency"]["seq"] == 3
+
+
+def test_a_repeat_says_what_the_first_answer_said_of_itself(wire: Wire, root: Person) -> None:
+    """Its version, to be edited under; its language, whichever the repeat asks for."""
+    path = f"/api/challenges/{make_challenge().id}"
+    first = wire.patch(path, root, json={"points": 3}, headers={**KEY, "Accept-Language": "fr"})
+    again = wire.patch(path, root, json={"points": 3}, headers={**KEY, "Accept-Language": "en"})
+    assert (again.data, again.headers["ETag"]) == (first.data, first.headers["ETag"])
+    assert again.headers.getlist("Content-Language") == ["fr"]
+    assert wire.patch(path, root, json={"points": 4}, headers={"If-Match": again.headers["ETag"]}).status_code == 200
 
 
 def test_another_request_under_the_key_is_refused(wire: Wire, ada: Person) -> None:

@@ -21,12 +21,11 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.ids import event_id
 from rebootcamp.events.accounts import AccountRegistered
 from rebootcamp.events.journal import lock_line, open_line, record
-from rebootcamp.models.mongo import DOCUMENTS
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.progress import ActivityEvent, LearnerState, OutboxEntry
 from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage import mongo
-from rebootcamp.storage.mongo_schema import apply_schema
+from rebootcamp.storage.mongo_schema import apply_schema, declarations
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 
@@ -120,7 +119,8 @@ def append_foreign(user_id: int, event_type: str, payload: str = "{}") -> int:
 
 def documents() -> dict[str, list[dict[str, Any]]]:
     """Return every projection as MongoDB shows it."""
-    return {cls.collection_name: list(cls.collection().find().sort("_id")) for cls in DOCUMENTS}
+    names = [declared["collection"] for declared in declarations() if declared["projection"]]
+    return {name: list(mongo.collection(name).find().sort("_id")) for name in names}
 
 
 def seqs_in_history(user_id: int) -> list[int]:

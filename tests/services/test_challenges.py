@@ -35,6 +35,7 @@ from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.factories import admin, complete, drain, make_actor, make_badge, make_challenge
+from tests.relay.tools import execute
 
 WAITING = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 
@@ -104,16 +105,17 @@ def test_answer_is_compared_kindly_and_a_wrong_one_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "role", "refusal"),
     [
-        {"is_published": False},
-        {"starts_at": datetime(2099, 1, 1, tzinfo=UTC)},
-        {"ends_at": datetime(2020, 1, 1, tzinfo=UTC)},
+        ({"is_published": False}, "student", NotFound),
+        ({"is_published": False}, "instructor", ChallengeClosed),
+        ({"starts_at": datetime(2099, 1, 1, tzinfo=UTC)}, "student", ChallengeClosed),
+        ({"ends_at": datetime(2020, 1, 1, tzinfo=UTC)}, "student", ChallengeClosed),
     ],
 )
-def test_closed_challenge_cannot_be_completed(fields: dict[str, object]) -> None:
-    with pytest.raises(ChallengeClosed):
-        complete(make_actor(), make_challenge(**fields))
+def test_closed_challenge_cannot_be_completed(fields: dict[str, object], role: str, refusal: type[DomainError]) -> None:
+    with pytest.raises(refusal):
+        complete(make_actor(role), make_challenge(**fields))
 
 
 def test_archived_challenge_is_closed_and_hidden_but_keeps_its_history() -> None:
@@ -121,6 +123,8 @@ def test_archived_challenge_is_closed_and_hidden_but_keeps_its_history() -> None
     complete(ada, challenge)
     challenges.archive_challenge(admin(), challenge.id, None)
     with pytest.raises(ChallengeClosed):
+        complete(admin(), challenge)
+    with pytest.raises(NotFound):
         complete(make_actor(), challenge)
     with pytest.raises(NotFound):
         challenges.get_challenge(ada, challenge.id)
@@ -230,6 +234,32 @@ def test_badge_taken_by_hand_does_not_come_back_by_its_rule() -> None:
     assert check_stores().findings == []
 
 
+@pytest.mark.parametrize("change", ["epoch = epoch + 1", "store_id = gen_random_uuid()"])
+def test_rules_of_another_store_are_not_taken_for_those_of_this_one(change: str) -> None:
+    make_badge("first_step", points=10)
+    (earlier,) = rewards_of(complete(make_actor(), make_challenge()).recorded).badges
+    assert (earlier.points, badges.current_badge_names()["first_step"]["en"]) == (10, "First Step")
+    # As after a restore: other contents under the same number.
+    execute("""UPDATE badge_definitions SET points = 99, translations = '{"en": {"name": "Other"}}'""")
+    execute(f"UPDATE app_meta SET {change}")
+    (later,) = rewards_of(complete(make_actor(), make_challenge()).recorded).badges
+    assert (later.points, badges.current_badge_names()["first_step"]["en"]) == (99, "Other")
+
+
+def test_rewards_tell_the_streak_of_today() -> None:
+    ada, examiner = make_actor(timezone="Europe/Paris"), make_actor("examiner")
+    with time_machine.travel("2026-03-01T10:00:00Z", tick=False):
+        done = complete(ada, make_challenge(validation="approval")).completion
+    with time_machine.travel("2026-03-02T22:59:59Z", tick=False):
+        assert rewards_of(challenges.approve_submission(examiner, done.id).recorded).daily_streak == 1
+    with time_machine.travel("2026-03-01T10:00:00Z", tick=False):
+        late = complete(ada, make_challenge(validation="approval")).completion
+    # Midnight in Paris: a whole day has passed without a deed.
+    with time_machine.travel("2026-03-02T23:00:00Z", tick=False):
+        assert rewards_of(challenges.approve_submission(examiner, late.id).recorded).daily_streak == 0
+    assert state_of(ada).daily_streak == 1
+
+
 def test_parallel_completions_give_one_completion_and_one_set_of_rewards(committed_db: Flask) -> None:
     make_badge("first_step")
     ada, challenge = make_actor(), make_challenge()
@@ -289,6 +319,6 @@ def test_completion_that_waited_finds_the_challenge_as_it_is_then(committed_db: 
             lock_line(ada.user_id)
             waiting = start_waiting(threads, committed_db, ada, challenge)
             challenges.archive_challenge(admin(), challenge.id, None)
-        with pytest.raises(ChallengeClosed):
+        with pytest.raises(NotFound):
             waiting.result()
     assert state_of(ada).challenge_points == 0

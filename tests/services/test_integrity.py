@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from bson.datetime_ms import DatetimeMS
 from flask import Flask
 
 from rebootcamp.core.actors import Actor
@@ -128,6 +129,35 @@ IN_MONGODB: dict[str, tuple[str, Callable[[int], object]]] = {
     ),
     "other store": ("store", lambda ada: change("meta", {"_id": "store"}, {"$set": {"store_id": str(uuid4())}})),
     "other epoch": ("store", lambda ada: change("meta", {"_id": "store"}, {"$inc": {"epoch": 1}})),
+    "history document without owner": (
+        "history",
+        lambda ada: change("history", of(ada, seq=2), {"$unset": {"user_id": 1}}),
+    ),
+    "history document of a text": (
+        "history",
+        lambda ada: change("history", of(ada, seq=2), {"$set": {"user_id": "1"}}),
+    ),
+    "history date beyond reason": (
+        "history",
+        lambda ada: change("history", of(ada, seq=2), {"$set": {"at": DatetimeMS(10**15)}}),
+    ),
+    "award without owner": ("awards", lambda ada: change_award(ada, {"$unset": {"user_id": 1}})),
+    "award of an object": ("awards", lambda ada: change_award(ada, {"$set": {"user_id": {"id": 1}}})),
+    "progress without badges": ("progress", lambda ada: change("progress", {"_id": ada}, {"$unset": {"badges": 1}})),
+    "progress without totals": ("progress", lambda ada: change("progress", {"_id": ada}, {"$unset": {"totals": 1}})),
+    "progress with a text for seq": ("progress", lambda ada: change("progress", {"_id": ada}, {"$set": {"seq": "2"}})),
+    "progress with a number for recent": (
+        "progress",
+        lambda ada: change("progress", {"_id": ada}, {"$set": {"recent": 2}}),
+    ),
+    "progress of a text": (
+        "progress",
+        lambda ada: mongo.database().command(
+            "insert", "progress", documents=[{"_id": "ada"}], bypassDocumentValidation=True
+        ),
+    ),
+    "mark without store": ("store", lambda ada: change("meta", {"_id": "store"}, {"$unset": {"store_id": 1}})),
+    "mark without epoch": ("store", lambda ada: change("meta", {"_id": "store"}, {"$unset": {"epoch": 1}})),
     "no mark of the store": ("store", lambda ada: mongo.collection("meta").delete_one({"_id": "store"})),
 }
 
@@ -224,6 +254,10 @@ IN_POSTGRESQL = {
     "dead letter": ("dead letter", FORGE_DEAD_LETTER),
     "delivered in name only": ("history", FORGE_EVENT),
     "identity of the store lost": ("store", "DELETE FROM app_meta"),
+    "event with a text for points": (
+        "events",
+        'UPDATE activity_events SET payload = payload || \'{"points": "x"}\' WHERE user_id = :ada AND seq = 2',
+    ),
     "other identity": ("store", "UPDATE app_meta SET store_id = gen_random_uuid()"),
     "level missing": ("levels", "DELETE FROM levels WHERE number = 3"),
     "levels lost": ("levels", "DELETE FROM levels"),

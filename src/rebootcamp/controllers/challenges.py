@@ -90,6 +90,7 @@ def archive_challenge(challenge_id: int) -> None:
 @blueprint.response(201, schemas.CompletedOut)
 @blueprint.alt_response(404, "NotFound")
 @blueprint.alt_response(409, "Conflict")
+@blueprint.alt_response(429, "TooManyRequests")
 def complete_challenge(body: dict[str, Any], challenge_id: int) -> Response:
     """Complete a challenge, or submit it for approval."""
     return _completed(challenges.complete_challenge(current_caller(), challenge_id, **body), 201)

@@ -15,6 +15,7 @@ from rebootcamp.core.ids import event_id
 from rebootcamp.core.json import dumps_text
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.models.sql.levels import CURVE_VERSION
+from rebootcamp.models.sql.operations import RULES_VERSION
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import Statement, fetch_one, run_all
@@ -24,8 +25,8 @@ LINES: Final = "learner_lines"
 
 # For a command's own first statement, which locks `FOR UPDATE OF s` before anything else; see `hold_line`.
 LINE_COLUMNS: Final = f"""s.user_id, s.last_seq, s.challenge_points, s.badge_points, s.xp_total, s.daily_streak,
-        s.longest_daily_streak, s.last_active_on, s.counters, s.held_badges, s.measured_version,
-        u.timezone, m.rules_version, {CURVE_VERSION}"""
+        s.longest_daily_streak, s.last_active_on, s.counters, s.held_badges, s.measured_version, u.timezone,
+        m.rules_version AS rules_number, {RULES_VERSION} AS rules_version, {CURVE_VERSION}"""
 LINE_TABLES: Final = "learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m"
 
 _LOCK: Final = f"SELECT {LINE_COLUMNS} FROM {LINE_TABLES} WHERE s.user_id = %(user_id)s FOR UPDATE OF s"  # noqa: S608
@@ -62,6 +63,7 @@ class Totals:
     badge_points: int
     xp_total: int
     daily_streak: int
+    last_active_on: date | None
 
 
 @dataclass
@@ -80,12 +82,13 @@ class LearnerLine:
     held_badges: dict[str, Any]
     measured_version: int
     timezone: str
-    rules_version: int
+    rules_number: int
+    rules_version: str
     curve_version: str
 
     def totals(self) -> Totals:
         """Return the figures as they are now."""
-        return Totals(self.challenge_points, self.badge_points, self.xp_total, self.daily_streak)
+        return Totals(self.challenge_points, self.badge_points, self.xp_total, self.daily_streak, self.last_active_on)
 
 
 _LINE_FIELDS: Final = [item.name for item in fields(LearnerLine)]
@@ -98,7 +101,7 @@ class Recorded:
     events: Sequence[RecordedEvent]
     before: Totals
     after: Totals
-    rules_version: int
+    rules_version: str
     curve_version: str
 
 

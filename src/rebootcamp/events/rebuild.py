@@ -11,14 +11,15 @@ import sqlalchemy as sa
 
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
+from rebootcamp.events.pair import require_pair
 from rebootcamp.events.relay import Relay
+from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import OutboxEntry
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, exclusive
 from rebootcamp.storage.mongo_schema import apply_schema, declarations, empty_collection
 from rebootcamp.storage.transactions import transaction
 
-REBUILD_BATCH = 2000
 DROP_SECONDS = 60
 PAUSE_SECONDS = 0.05
 
@@ -35,9 +36,10 @@ def drop_projections() -> int:
     """Forget all projections and mark every event as not yet shown; return the number of events.
 
     Relays are held off meanwhile; reads go on, from PostgreSQL. The outbox is filled first, so a kill at any
-    point leaves a store that any relay brings back.
+    point leaves a store that any relay brings back. Raises `MongoUnavailable`, `Unpaired`.
     """
     with exclusive(BARRIER):
+        require_pair()
         events = _enqueue_everything()
         failpoint("rebuild.before_drop")
         with mongo.guarded(), pymongo.timeout(DROP_SECONDS):
@@ -57,6 +59,8 @@ def _enqueue_everything() -> int:
         result = session.execute(_ENQUEUE, {"now": clock.now()})
         session.execute(sa.text("DELETE FROM leaderboard_entries"))
         session.execute(sa.text("UPDATE badge_definitions SET projected_version = 0"))
+        # Whoever asked MongoDB a moment ago may find nothing there: the tag of such an answer must not live on.
+        session.execute(sa.update(AppMeta).values(rules_version=AppMeta.rules_version + 1))
         return int(result.rowcount)  # type: ignore[attr-defined]
 
 

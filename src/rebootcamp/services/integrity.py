@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final
 
 import sqlalchemy as sa
+from bson.errors import BSONError
 
 from rebootcamp.core.levels import MIN_LEVELS
 from rebootcamp.events.boards import boards_of
@@ -22,7 +24,7 @@ from rebootcamp.events.challenges import (
 )
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.events.projector import award_changes, fold_all, history_document
-from rebootcamp.events.store import readable, stream_events
+from rebootcamp.events.store import list_dead_letters, list_pending, readable, stream_events
 from rebootcamp.models.mongo.badges import AwardDocument, BadgeDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant
@@ -30,7 +32,7 @@ from rebootcamp.models.sql.challenges import ChallengeCompletion
 from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
-from rebootcamp.models.sql.progress import LearnerState, OutboxEntry, XpEntry
+from rebootcamp.models.sql.progress import LearnerState, XpEntry
 from rebootcamp.services.gamification.engine import load_rules, standing_of
 from rebootcamp.services.gamification.levels import first_fault
 from rebootcamp.services.gamification.measures import is_standard_key
@@ -50,6 +52,8 @@ COMPLETION_STATUS: Final[Mapping[type[Fact], str]] = {
     ChallengeRejected: "rejected",
     ChallengeRevoked: "revoked",
 }
+# What reading a document raises when a field lacks, has another type, or holds no date that Python knows.
+MALFORMED: Final = (BSONError, LookupError, TypeError, ValueError, AttributeError, OverflowError)
 GRANT_FIELDS: Final = (
     "points",
     "origin",
@@ -85,6 +89,14 @@ class Report:
         if found != expected:
             self.findings.append(Finding(invariant, subject, f"found {found!r}, expected {expected!r}"[:500]))
 
+    @contextmanager
+    def examining(self, invariant: str, subject: str) -> Iterator[None]:
+        """Note a finding where what is stored cannot even be understood, and go on with the rest."""
+        try:
+            yield
+        except MALFORMED as error:
+            self.findings.append(Finding(invariant, subject, f"malformed, {type(error).__name__}: {error}"[:500]))
+
 
 @dataclass
 class _Ledgers:
@@ -108,8 +120,10 @@ def check_stores() -> Report:
     report = Report()
     _check_schema(report)
     with common_cut() as cut:
-        _check_identity(report, cut)
-        _check_catalogue(report, cut)
+        with report.examining("store", "meta"):
+            _check_identity(report, cut)
+        with report.examining("badges", "catalogue"):
+            _check_catalogue(report, cut)
         _check_curve(report, cut)
         ledgers = _read_ledgers(cut)
         report.pending = sum(map(len, ledgers.pending.values()))
@@ -122,7 +136,8 @@ def check_stores() -> Report:
             report.events += len(rows)
             _count_boards(boards, rows, ledgers.pending.get(user_id, set()))
             _check_learner(report, cut, ledgers, rows)
-        _check_strangers(report, cut, ledgers, known)
+        with report.examining("strangers", "documents"):
+            _check_strangers(report, cut, ledgers, known)
         _check_boards(report, cut, boards)
         _check_outbox(report, cut)
     return report
@@ -134,8 +149,8 @@ def _check_identity(report: Report, cut: Cut) -> None:
     if meta is None or stored is None:
         report.findings.append(Finding("store", "meta", "one of the stores was never prepared: run flask prepare"))
         return
-    report.expect("store", "store_id", stored["store_id"], str(meta.store_id))
-    report.expect("store", "epoch", stored["epoch"], meta.epoch)
+    report.expect("store", "store_id", stored.get("store_id"), str(meta.store_id))
+    report.expect("store", "epoch", stored.get("epoch"), meta.epoch)
 
 
 def _check_schema(report: Report) -> None:
@@ -178,7 +193,7 @@ def _read_ledgers(cut: Cut) -> _Ledgers:
     for user_id, completion_id, status in cut.sql.execute(sa.select(*columns)):
         completions[user_id][completion_id] = status
     pending: dict[int, set[int]] = defaultdict(set)
-    for user_id, seq in cut.sql.execute(sa.select(OutboxEntry.user_id, OutboxEntry.seq)):
+    for user_id, seq in list_pending(cut.sql):
         pending[user_id].add(seq)
     return _Ledgers(
         states={state.user_id: state for state in cut.sql.scalars(sa.select(LearnerState))},
@@ -204,11 +219,16 @@ def _check_learner(report: Report, cut: Cut, ledgers: _Ledgers, rows: list[Row])
     user_id = rows[0]["user_id"]
     events = list(readable(rows))
     pending = ledgers.pending.get(user_id, set())
-    _check_totals(report, ledgers, rows, events)
     delivered = [event for event in events if event.seq not in pending]
-    _check_history(report, cut, user_id, events, delivered)
-    _check_awards(report, cut, user_id, events, pending)
-    _check_progress(report, cut, user_id, events, delivered)
+    subject = f"user {user_id}"
+    with report.examining("events", subject):
+        _check_totals(report, ledgers, rows, events)
+    with report.examining("history", subject):
+        _check_history(report, cut, user_id, events, delivered)
+    with report.examining("awards", subject):
+        _check_awards(report, cut, user_id, events, pending)
+    with report.examining("progress", subject):
+        _check_progress(report, cut, user_id, events, delivered)
 
 
 def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: list[RecordedEvent]) -> None:
@@ -303,7 +323,10 @@ def _check_progress(
 def _check_strangers(report: Report, cut: Cut, ledgers: _Ledgers, known: set[int]) -> None:
     """Nothing may speak of a learner who has no events."""
     for cls, name in ((HistoryDocument, "user_id"), (AwardDocument, "user_id"), (ProgressDocument, "_id")):
-        for user_id in set(cls.collection().distinct(name, session=cut.mongo)) - known:
+        nobodys = cls.collection().count_documents({name: {"$not": {"$type": "number"}}}, session=cut.mongo)
+        report.expect(cls.collection_name, f"documents whose {name} is no number", nobodys, 0)
+        owners = cls.collection().distinct(name, {name: {"$type": "number"}}, session=cut.mongo)
+        for user_id in set(owners) - known:
             report.findings.append(Finding(cls.collection_name, f"user {user_id}", "document without any event"))
     for user_id in (ledgers.completions.keys() | ledgers.grants.keys() | ledgers.xp.keys()) - known:
         report.findings.append(Finding("state", f"user {user_id}", "ledger rows without any event"))
@@ -325,8 +348,5 @@ def _check_boards(report: Report, cut: Cut, expected: Counter[tuple[str, str, in
 
 
 def _check_outbox(report: Report, cut: Cut) -> None:
-    dead = cut.sql.scalars(sa.select(OutboxEntry).where(OutboxEntry.dead_at.is_not(None)))
-    for entry in dead:
-        report.findings.append(
-            Finding("dead letter", f"user {entry.user_id} seq {entry.seq}", entry.last_error or "no reason kept")
-        )
+    for user_id, seq, reason in list_dead_letters(cut.sql):
+        report.findings.append(Finding("dead letter", f"user {user_id} seq {seq}", reason or "no reason kept"))

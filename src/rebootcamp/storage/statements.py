@@ -56,11 +56,7 @@ def fetch_all(statement: str, parameters: Parameters) -> Sequence[Row]:
     prepared = _prepared(statement)
     if in_transaction():
         return _run_in_transaction((prepared, parameters))
-    try:
-        return _read(prepared, parameters)
-    except (DatabaseUnavailable, _StalePlan):
-        # The first statement after a server restart meets a dead connection: a read may simply be asked again.
-        return _read(prepared, parameters)
+    return _run_alone(prepared, parameters)
 
 
 def fetch_one(statement: str, parameters: Parameters) -> Row | None:
@@ -72,6 +68,11 @@ def fetch_one(statement: str, parameters: Parameters) -> Row | None:
 def run_all(statements: Sequence[Statement]) -> None:
     """Run statements whose rows nobody needs one after the other, in one round trip of the open transaction."""
     _run_in_transaction(*((_prepared(statement), parameters) for statement, parameters in statements))
+
+
+def run_apart(statement: str, parameters: Parameters) -> None:
+    """Run a statement that stays whatever becomes of an open transaction; after an outage, perhaps twice."""
+    _run_alone(_prepared(statement), parameters)
 
 
 def in_transaction() -> bool:
@@ -96,6 +97,14 @@ def _run_in_transaction(*calls: _Call) -> Sequence[Row]:
         raise DBAPIError.instance(
             calls[-1][0].execute, None, error, psycopg2.Error, connection_invalidated=is_disconnect
         ) from error
+
+
+def _run_alone(prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:
+    try:
+        return _read(prepared, parameters)
+    except (DatabaseUnavailable, _StalePlan):
+        # The first statement after a server restart meets a dead connection: it may simply be asked again.
+        return _read(prepared, parameters)
 
 
 def _read(prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:

@@ -23,12 +23,14 @@ from rebootcamp.models.sql.operations import IdempotencyKey
 from rebootcamp.services.tokens import derive_key
 from rebootcamp.storage.transactions import LOCK_NOT_AVAILABLE, savepoint, transaction
 from rebootcamp.web.authentication import settle
+from rebootcamp.web.languages import current_language
 from rebootcamp.web.problems import problem_response, status_of
-from rebootcamp.web.requests import context
+from rebootcamp.web.requests import CONTENT_LANGUAGE, context
 
 KEY_PURPOSE: Final = "idempotency"
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
+KEPT_HEADERS: Final = ("ETag", "Cache-Control", "Location")
 LIFETIME: Final = timedelta(hours=24)
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -130,6 +132,7 @@ def _claim(session: Session, attempt: Attempt) -> bool:
         "status": None,
         "content_type": None,
         "body": None,
+        "headers": None,
     }
     statement = insert(IdempotencyKey).values(scope=attempt.scope, key=attempt.key, **values)
     statement = statement.on_conflict_do_update(
@@ -149,7 +152,8 @@ def _run(run: Callable[[], Response]) -> Response:
         with savepoint():
             return run()
     except DomainError as error:
-        if status_of(error) >= 500:
+        # What will pass is no answer to keep: the same key may succeed later.
+        if status_of(error) >= 429:
             raise
         return problem_response(error)
 
@@ -158,16 +162,21 @@ def _store(session: Session, attempt: Attempt, response: Response) -> None:
     session.execute(
         sa.update(IdempotencyKey)
         .where(IdempotencyKey.scope == attempt.scope, IdempotencyKey.key == attempt.key)
-        .values(status=response.status_code, content_type=response.content_type, body=response.get_data())
+        .values(
+            status=response.status_code,
+            content_type=response.content_type,
+            body=response.get_data(),
+            headers={name: value for name, value in response.headers if name in KEPT_HEADERS}
+            | {CONTENT_LANGUAGE: current_language()},
+        )
     )
 
 
 def _replay(session: Session, attempt: Attempt) -> Response:
-    columns = IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.content_type, IdempotencyKey.body
     where = IdempotencyKey.scope == attempt.scope, IdempotencyKey.key == attempt.key
-    request_hash, status, content_type, body = session.execute(sa.select(*columns).where(*where)).one()
-    if request_hash != attempt.request_hash:
+    kept = session.execute(sa.select(*IdempotencyKey.__table__.columns).where(*where)).one()
+    if kept.request_hash != attempt.request_hash:
         raise IdempotencyKeyReused
-    response = Response(body or b"", status, content_type=content_type)
+    response = Response(kept.body or b"", kept.status, kept.headers, content_type=kept.content_type)
     response.headers[REPLAYED] = "true"
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,6 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from rebootcamp.models.sql.columns import Instant
 from rebootcamp.storage.sql import Base
+
+# SQL, of `app_meta m`: which rules these are. Another store, or one that was restored, may have the same number.
+RULES_VERSION: Final = "concat_ws('.', m.store_id, m.epoch, m.rules_version)"
 
 
 class AppMeta(Base):
@@ -38,4 +42,5 @@ class IdempotencyKey(Base):
     status: Mapped[int | None] = mapped_column(sa.SmallInteger)
     content_type: Mapped[str | None] = mapped_column(sa.Text)
     body: Mapped[bytes | None]
+    headers: Mapped[dict[str, Any] | None]
     created_at: Mapped[Instant]

@@ -15,6 +15,7 @@ from rebootcamp.core.errors import NotFound
 from rebootcamp.core.languages import pick
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.models.sql.levels import CURVE_VERSION
+from rebootcamp.models.sql.operations import RULES_VERSION
 from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.engine import standing_of
 from rebootcamp.services.gamification.progression import Standing, situation_of
@@ -35,6 +36,9 @@ _CATALOGUE: Final = f"""
         AND (%(after)s::text IS NULL OR d.code > %(after)s::text)
         AND (%(tier)s::text IS NULL OR d.tier = %(tier)s::text)
     ORDER BY d.code LIMIT %(limit)s"""  # noqa: S608
+
+
+_VERSION: Final = f"SELECT {RULES_VERSION} AS rules_version FROM app_meta m"  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,10 @@ class _LabelCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._version = -1
+        self._version: str | None = None
         self._labels = Labels({}, {})
 
-    def get(self, version: int) -> Labels:
+    def get(self, version: str) -> Labels:
         with self._lock:
             if self._version == version:
                 return self._labels
@@ -84,7 +88,7 @@ class _LabelCache:
 _cache = _LabelCache()
 
 
-def badge_names(rules_version: int) -> Mapping[str, Mapping[str, str]]:
+def badge_names(rules_version: str) -> Mapping[str, Mapping[str, str]]:
     """Return `{code: {language: name}}` of every badge, as of a version of the rules."""
     return _cache.get(rules_version).names
 
@@ -96,7 +100,7 @@ def current_badge_names() -> Mapping[str, Mapping[str, str]]:
 
 def current_labels() -> Labels:
     """Return names and rules as they are now."""
-    return _cache.get(int(fetch_all("SELECT rules_version FROM app_meta", {})[0]["rules_version"]))
+    return _cache.get(fetch_all(_VERSION, {})[0]["rules_version"])
 
 
 def list_badges(actor: Actor, page: PageRequest, *, tier: str | None) -> Page[BadgeView]:

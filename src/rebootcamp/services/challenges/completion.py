@@ -20,6 +20,7 @@ from rebootcamp.events.challenges import ChallengeCompleted, ChallengeSubmitted
 from rebootcamp.events.journal import LINE_COLUMNS, LINE_TABLES, LearnerLine, Recorded, hold_line, lock_line, record
 from rebootcamp.models.sql.accounts import CALLER_COLUMNS
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
+from rebootcamp.services.challenges.attempts import EXHAUSTED_SINCE, count_wrong, require_attempt
 from rebootcamp.services.challenges.errors import AlreadyCompleted, ChallengeClosed, WrongAnswer
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
@@ -29,10 +30,9 @@ from rebootcamp.storage.transactions import transaction
 _OPEN: Final = f"""
     SELECT {LINE_COLUMNS}, {CALLER_COLUMNS},
         c.id, c.slug, c.category, c.difficulty, c.cadence, c.validation, c.points, c.co2e_grams, c.answers,
-        c.translations,
-        c.is_published AND c.archived_at IS NULL
-            AND (c.starts_at IS NULL OR c.starts_at <= %(now)s)
-            AND (c.ends_at IS NULL OR c.ends_at > %(now)s) AS is_open
+        c.translations, c.is_published AND c.archived_at IS NULL AS is_listed,
+        (c.starts_at IS NULL OR c.starts_at <= %(now)s) AND (c.ends_at IS NULL OR c.ends_at > %(now)s) AS is_in_time,
+        {EXHAUSTED_SINCE} AS exhausted_since
     FROM {LINE_TABLES} CROSS JOIN challenges c
     WHERE s.user_id = %(user_id)s AND c.id = %(challenge_id)s FOR UPDATE OF s FOR SHARE OF c"""  # noqa: S608
 
@@ -61,7 +61,9 @@ class OpenChallenge:
     co2e_grams: int
     answers: list[str]
     translations: dict[str, Any]
-    is_open: bool
+    is_listed: bool
+    is_in_time: bool
+    exhausted_since: datetime | None
 
 
 _CHALLENGE_FIELDS: Final = [item.name for item in fields(OpenChallenge)]
@@ -97,14 +99,12 @@ def complete_challenge(
 ) -> Completed:
     """Complete a challenge, or submit it where staff must approve.
 
-    Raises `NotFound`, `ChallengeClosed`, `WrongAnswer`, `AlreadyCompleted`.
+    Raises `NotFound`, `ChallengeClosed`, `WrongAnswer`, `TooManyAttempts`, `AlreadyCompleted`.
     """
     now = clock.now()
     with transaction():
         line, challenge = _locked(caller, challenge_id, now)
-        if not challenge.is_open:
-            raise ChallengeClosed
-        _verify_answer(challenge, answer)
+        _verify_answer(challenge, line.user_id, answer, now)
         completion = _insert(challenge, line.user_id, now, clock.local_date(now, line.timezone), evidence or {})
         if completion.status == "pending":
             recorded = record(ChallengeSubmitted(**described(challenge, completion)), occurred_at=now)
@@ -151,13 +151,22 @@ def has_other_valid(completion_id: int | None, user_id: int, challenge_id: sa.Co
 
 
 def _locked(caller: Caller, challenge_id: int, now: datetime) -> tuple[LearnerLine, OpenChallenge]:
-    """Lock the caller's line and the challenge; raise `NotFound`, and whatever speaks against the caller."""
+    """Lock the caller's line and the open challenge.
+
+    Raises `NotFound`, `ChallengeClosed`, and whatever speaks against the caller.
+    """
     row = fetch_one(_OPEN, {"user_id": caller.user_id, "challenge_id": challenge_id, "now": now})
     if row is None:
         lock_line(caller.user_id)
         raise NotFound("challenge")
-    caller.confirmed(row)
-    return hold_line(row), OpenChallenge(**{name: row[name] for name in _CHALLENGE_FIELDS})
+    actor = caller.confirmed(row)
+    challenge = OpenChallenge(**{name: row[name] for name in _CHALLENGE_FIELDS})
+    # Drafts and archived ones exist for staff only, as they do for a reader.
+    if not (challenge.is_listed or actor.can("challenge:write")):
+        raise NotFound("challenge")
+    if not (challenge.is_listed and challenge.is_in_time):
+        raise ChallengeClosed
+    return hold_line(row), challenge
 
 
 def _insert(
@@ -179,13 +188,15 @@ def _insert(
     return NewCompletion(**row, **values)
 
 
-def _verify_answer(challenge: OpenChallenge, answer: str | None) -> None:
+def _verify_answer(challenge: OpenChallenge, user_id: int, answer: str | None, now: datetime) -> None:
     if challenge.validation != "answer":
         return
     if answer is None:
         message = Text("This challenge asks for an answer.", "Ce défi demande une réponse.")
         raise InvalidField("/answer", message, "required")
+    require_attempt(challenge.exhausted_since, now)
     if _folded(answer) not in {_folded(accepted) for accepted in challenge.answers}:
+        count_wrong(user_id, challenge.id, now)
         raise WrongAnswer
 
 

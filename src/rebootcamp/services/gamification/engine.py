@@ -61,7 +61,7 @@ _cache = _RuleCache()
 
 def rules_of(line: LearnerLine) -> RuleBook:
     """Return the rules for a locked learner: never older than those by which the learner is measured."""
-    return _cache.get(max(line.rules_version, line.measured_version), line.curve_version)
+    return _cache.get(max(line.rules_number, line.measured_version), line.curve_version)
 
 
 def load_rules(version: int, curve: Curve) -> RuleBook:

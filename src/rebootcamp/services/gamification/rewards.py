@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rebootcamp.core import clock
 from rebootcamp.events.badges import BadgeAwarded
 from rebootcamp.events.journal import Recorded, Totals
 from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.levels import level_of
+from rebootcamp.services.gamification.streaks import Streak
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,16 @@ class Rewards:
 
 def rewards_of(recorded: Recorded) -> Rewards:
     """Summarise one recorded deed."""
-    deed, curve = recorded.events[0].fact, curve_at(recorded.curve_version)
+    first, after = recorded.events[0], recorded.after
+    deed, curve = first.fact, curve_at(recorded.curve_version)
+    streak = Streak(after.daily_streak, after.daily_streak, after.last_active_on)
     return Rewards(
         points=deed.score_points,
         xp=deed.score_points,
         badges=tuple(event.fact for event in recorded.events if isinstance(event.fact, BadgeAwarded)),
         level_before=level_of(recorded.before.xp_total, curve).number,
-        level_after=level_of(recorded.after.xp_total, curve).number,
-        daily_streak=recorded.after.daily_streak,
-        totals=recorded.after,
+        level_after=level_of(after.xp_total, curve).number,
+        # An old deed that was approved only now may have joined a run that is over.
+        daily_streak=streak.as_of(clock.local_date(clock.now(), first.timezone)),
+        totals=after,
     )

@@ -10,9 +10,10 @@ from rebootcamp.core import clock
 from rebootcamp.core.challenges import CATEGORIES
 from rebootcamp.events.facts import UnreadableEvent
 from rebootcamp.events.projector import RECENT, fold_all, recent_entry
-from rebootcamp.events.store import EVENT_JSON, readable, recorded_from_json
+from rebootcamp.events.store import first_events, has_dead_letters, newest_events, readable, recorded_from_json
 from rebootcamp.models.mongo.progress import ProgressDocument
 from rebootcamp.models.sql.levels import CURVE_VERSION
+from rebootcamp.models.sql.operations import RULES_VERSION
 from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.levels import Level, level_of
 from rebootcamp.services.gamification.measures import counter_key
@@ -35,7 +36,8 @@ _OPEN: Final = """ch.is_published AND ch.archived_at IS NULL
 
 _VERSION_COLUMNS: Final = f"""
     c.role AS caller_role, c.token_version AS caller_token_version, c.is_active AS caller_is_active,
-    c.timezone AS caller_timezone, m.token_epoch, m.rules_version, m.catalogue_version, {CURVE_VERSION},
+    c.timezone AS caller_timezone, m.token_epoch, {RULES_VERSION} AS rules_version, m.catalogue_version,
+    {CURVE_VERSION},
     u.id AS user_id, u.display_name, u.timezone, u.version AS user_version, s.last_seq,
     o.published, o.published_set"""
 
@@ -55,22 +57,18 @@ _PROGRESS: Final = f"""
         (SELECT count(*) FROM challenges ch WHERE {_OPEN} AND EXISTS (
             SELECT 1 FROM challenge_completions cc
             WHERE cc.user_id = u.id AND cc.challenge_id = ch.id AND cc.status = 'validated')) AS published_completed,
-        (SELECT jsonb_agg({EVENT_JSON} ORDER BY e.seq) FROM (
-            SELECT * FROM activity_events WHERE user_id = u.id AND seq > %(projected_seq)s
-            ORDER BY seq LIMIT {MAX_GAP}) e) AS gap,
+        {first_events("u.id", "%(projected_seq)s", MAX_GAP)} AS gap,
         tells_all,
         CASE WHEN tells_all THEN (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'code', g.badge_code, 'tier', s.held_badges -> g.badge_code ->> 'tier', 'points', g.points,
                 'awarded_at', g.awarded_at, 'event_id', g.event_id) ORDER BY g.seq), '[]')
             FROM badge_grants g WHERE g.user_id = u.id AND g.revoked_at IS NULL) END AS held,
-        CASE WHEN tells_all THEN (
-            SELECT jsonb_agg({EVENT_JSON} ORDER BY e.seq DESC) FROM (
-                SELECT * FROM activity_events WHERE user_id = u.id ORDER BY seq DESC LIMIT {RECENT}) e) END AS newest
+        CASE WHEN tells_all THEN {newest_events("u.id", RECENT)} END AS newest
     {_JOINS}
     CROSS JOIN LATERAL (
-        SELECT %(tells_all)s::boolean OR s.last_seq > %(projected_seq)s::bigint + {MAX_GAP} OR EXISTS (
-            SELECT 1 FROM outbox o WHERE o.user_id = u.id AND o.dead_at IS NOT NULL) AS tells_all) t
+        SELECT %(tells_all)s::boolean OR s.last_seq > %(projected_seq)s::bigint + {MAX_GAP}
+            OR {has_dead_letters("u.id")} AS tells_all) t
     WHERE c.id = %(caller_id)s"""  # noqa: S608
 
 
