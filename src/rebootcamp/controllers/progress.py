@@ -93,7 +93,7 @@ def list_score(query: dict[str, Any], user_id: int) -> Response:
 
 
 def _progress_etag(row: Any) -> str:
-    versions = row["last_seq"], row["user_version"], row["catalogue_version"], row["published_set"]
+    versions = *progress.versions_of(row), row["published_set"]
     return etag_of("progress", row["user_id"], *versions, progress.local_date_of(row), current_language())
 
 

@@ -75,33 +75,47 @@ class BadgeView:
     target: int
 
 
-class _Names:
-    """The names of all badges, remembered for one version of the rules."""
+@dataclass(frozen=True)
+class _Signs:
+    """How every badge is called and drawn."""
+
+    names: dict[str, dict[str, str]]
+    icons: dict[str, str]
+
+
+class _RememberedSigns:
+    """The names and icons of all badges, remembered for one version of the rules."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._version = -1
-        self._names: dict[str, dict[str, str]] = {}
+        self._signs = _Signs({}, {})
 
-    def get(self, version: int) -> dict[str, dict[str, str]]:
+    def get(self, version: int) -> _Signs:
         with self._lock:
             if self._version == version:
-                return self._names
-        rows = fetch_all("SELECT code, translations FROM badge_definitions", {})
+                return self._signs
+        rows = fetch_all("SELECT code, icon, translations FROM badge_definitions", {})
         names = {
             row["code"]: {language: texts["name"] for language, texts in row["translations"].items()} for row in rows
         }
+        signs = _Signs(names, {row["code"]: row["icon"] for row in rows})
         with self._lock:
-            self._version, self._names = version, names
-        return names
+            self._version, self._signs = version, signs
+        return signs
 
 
-_names = _Names()
+_signs = _RememberedSigns()
 
 
 def badge_names(rules_version: int) -> Mapping[str, Mapping[str, str]]:
     """Return `{code: {language: name}}` of every badge, as of a version of the rules."""
-    return _names.get(rules_version)
+    return _signs.get(rules_version).names
+
+
+def badge_icons(rules_version: int) -> Mapping[str, str]:
+    """Return `{code: icon}` of every badge, as of a version of the rules."""
+    return _signs.get(rules_version).icons
 
 
 def current_badge_names() -> Mapping[str, Mapping[str, str]]:
