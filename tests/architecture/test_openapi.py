@@ -116,6 +116,7 @@ def ada(wire: Wire) -> Person:
     wire.post(f"{ada.path}/badges", root, json={"code": "gift", **reason})
     wire.post(f"{ada.path}/completions/{done.id}/revoke", root, json=reason)
     wire.post("/api/submissions/1/reject", root, json=reason)
+    wire.post("/api/users/me/share-links", ada, json={})
     complete(ada.actor, make_challenge(validation="approval"))
     return ada
 
@@ -134,6 +135,7 @@ READS = {
     "/api/badges": "list_badges",
     "/api/badges/gift": "get_badge",
     "/api/users/me": "get_me",
+    "/api/users/me/share-links": "list_share_links",
     "{me}": "get_user",
     "/livez": "livez",
     "/readyz": "readyz",
@@ -182,6 +184,7 @@ def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
         ("revoke_badge", "POST", f"{ada.path}/badges/gift/revoke", root, reason),
         ("edit_badge", "PATCH", "/api/badges/gift", root, {"points": 1}),
         ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr"}),
+        ("create_share_link", "POST", "/api/users/me/share-links", ada, {"expires_at": "2100-01-01T00:00:00Z"}),
         ("edit_user", "PATCH", ada.path, root, {"role": "examiner"}),
     ]
     for name, method, path, who, body in steps:

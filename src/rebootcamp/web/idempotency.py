@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +28,8 @@ from rebootcamp.web.problems import problem_response, status_of
 from rebootcamp.web.requests import context
 
 KEY_PURPOSE: Final = "idempotency"
+SEAL_PURPOSE: Final = "idempotent-answer"
+NONCE_BYTES: Final = 32
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
 LIFETIME: Final = timedelta(hours=24)
@@ -154,7 +158,7 @@ def _store(session: Session, attempt: Attempt, response: Response) -> None:
     session.execute(
         sa.update(IdempotencyKey)
         .where(IdempotencyKey.scope == attempt.scope, IdempotencyKey.key == attempt.key)
-        .values(status=response.status_code, content_type=response.content_type, body=response.get_data())
+        .values(status=response.status_code, content_type=response.content_type, body=_sealed(response.get_data()))
     )
 
 
@@ -164,6 +168,23 @@ def _replay(session: Session, attempt: Attempt) -> Response:
     request_hash, status, content_type, body = session.execute(sa.select(*columns).where(*where)).one()
     if request_hash != attempt.request_hash:
         raise IdempotencyKeyReused
-    response = Response(body or b"", status, content_type=content_type)
+    response = Response(_opened(body or b""), status, content_type=content_type)
     response.headers[REPLAYED] = "true"
     return response
+
+
+def _sealed(answer: bytes) -> bytes:
+    """Return an answer as it is stored: one may hold a secret that is shown once, and whose hash alone is kept."""
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return nonce + _veiled(answer, nonce)
+
+
+def _opened(stored: bytes) -> bytes:
+    return _veiled(stored[NONCE_BYTES:], stored[:NONCE_BYTES])
+
+
+def _veiled(data: bytes, nonce: bytes) -> bytes:
+    """Hide data, or show what was hidden: SHAKE-256 of key and nonce is a stream that is used once."""
+    key = derive_key(current_app.config["REBOOTCAMP"].secret_key, SEAL_PURPOSE)
+    stream = hashlib.shake_256(key + nonce).digest(len(data))
+    return bytes(one ^ other for one, other in zip(data, stream, strict=True))

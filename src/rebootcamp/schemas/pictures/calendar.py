@@ -18,7 +18,7 @@ LEFT, TOP, PITCH = 62, 92, 13
 # The fewest completions of each step; the last one has no end. Size tells a step apart where colour does not.
 STEPS: Final = (0, 1, 2, 3, 5)
 STEP_NAMES: Final = ("0", "1", "2", "3–4", "5+")
-SIZES: Final = (2.0, 5.0, 7.0, 9.0, 11.0)
+SIZES: Final = (2.5, 5.0, 7.0, 9.0, 11.0)
 ROUND: Final = 2.0
 MONTH_GAP: Final = 3
 
@@ -145,9 +145,9 @@ def _legend(root: Element, calendar: Calendar, language: str) -> None:
 def _mark(root: Element, path: str, step: int) -> None:
     # The stroke rounds the corners, and one path holds all squares of a step.
     colour = f"step-{step} step-{step}-line"
-    add(root, "path", d=path, stroke_width=ROUND / 2, stroke_linejoin="round", class_=colour)
+    add(root, "path", d=path, stroke_width=ROUND, stroke_linejoin="round", class_=colour)
 
 
 def _square(x: float, y: float, size: float) -> str:
-    side = size - ROUND / 2
+    side = size - ROUND
     return f"M{x - side / 2:g} {y - side / 2:g}h{side:g}v{side:g}h-{side:g}z"

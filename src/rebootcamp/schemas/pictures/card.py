@@ -9,10 +9,10 @@ from xml.etree.ElementTree import Element
 
 from rebootcamp.core.languages import Text
 from rebootcamp.schemas.pictures.svg import Counted, Look, add, document, figure, write
-from rebootcamp.schemas.pictures.texts import BOLD, fit, isolated, plain, wrap
+from rebootcamp.schemas.pictures.texts import BOLD, clusters, fit, isolated, plain, width, wrap
 from rebootcamp.schemas.summaries import Names, badge_name
 
-WIDTH, HEIGHT, MARGIN = 480, 340, 24
+WIDTH, HEIGHT, MARGIN = 480, 350, 24
 BAR_WIDTH: Final = WIDTH - 2 * MARGIN
 SLOTS: Final = 4
 
@@ -129,7 +129,7 @@ def _sentence(card: Card, language: str) -> str:
         number=card.level,
         level=isolated(card.level_name),
         xp=figure(card.xp, language),
-        next=_next(card, language),
+        next=_next(card, language)[0].lower() + _next(card, language)[1:],
         days=DAYS.say(card.streak, language),
         points=POINTS.say(card.score, language),
         badges=held + (f"; {LATEST.resolve(language).lower()}{colon}{medals}" if medals else ""),
@@ -138,7 +138,7 @@ def _sentence(card: Card, language: str) -> str:
 
 def _next(card: Card, language: str) -> str:
     if card.xp_next is None:
-        return HIGHEST.resolve(language).lower()
+        return HIGHEST.resolve(language)
     return NEXT.resolve(language, left=figure(card.xp_next - card.xp, language), next=card.level + 1)
 
 
@@ -173,13 +173,13 @@ def _bar(root: Element, card: Card, language: str) -> None:
 def _figures(root: Element, card: Card, language: str) -> None:
     found = (
         (FLAME, "flame", DAYS.say(card.streak, language), STREAK),
-        (STAR, "star", POINTS.say(card.score, language), SCORE),
+        (STAR, "star", figure(card.score, language), SCORE),
         (RIBBON, "accent", figure(card.badges, language), BADGES),
     )
     for place, (icon, colour, value, label) in enumerate(found):
         left = MARGIN + (0, 148, 318)[place]
         add(root, "path", d=icon, transform=f"translate({left} 168) scale(1.35)", class_=colour)
-        add(root, "text", fit(value, 16 * BOLD, 112), x=left + 32, y=178, font_size=16, class_="text b")
+        add(root, "text", value, x=left + 32, y=178, font_size=16, class_="text b")
         add(root, "text", label.resolve(language), x=left + 32, y=195, font_size=11.5, class_="muted")
 
 
@@ -199,7 +199,8 @@ def _medals(root: Element, card: Card, language: str) -> None:
 def _medal(root: Element, medal: Medal, middle: float, room: float, language: str) -> None:
     centred: dict[str, Any] = {"x": middle, "text_anchor": "middle"}
     add(root, "circle", cx=middle, cy=266, r=20, stroke_width=3, class_=f"disc {medal.tier}-line")
-    add(root, "text", fit(medal.icon, 18, 34), **centred, y=272.5, font_size=18, class_="text")
+    icon = medal.icon if width(medal.icon) * 18 <= 34 else next(clusters(medal.icon))
+    add(root, "text", icon, **centred, y=272.5, font_size=18, class_="text")
     lines = wrap(medal.name, 11.5, room)
     for place, line in enumerate(lines):
         add(root, "text", line, **centred, y=302 + 13 * place, font_size=11.5, class_="text name")
