@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -43,14 +43,14 @@ HOSTILE = {
 }
 
 
-def parsed(svg: str) -> ElementTree.Element:
+def parsed(svg: str) -> ET.Element:
     """Parse a picture; no declaration is allowed that could define an entity or name another file."""
     assert "<!" not in svg
     assert "<?" not in svg
-    return ElementTree.fromstring(svg)
+    return ET.fromstring(svg)
 
 
-def texts(root: ElementTree.Element) -> list[str]:
+def texts(root: ET.Element) -> list[str]:
     return [element.text or "" for element in root.iter(f"{SVG}text")]
 
 
@@ -139,8 +139,8 @@ def sentence(svg: str) -> str:
 
 def test_the_card_in_words() -> None:
     assert sentence(render_card(CARD, LOOK)) == (
-        "Ada is on level 4, Gardener, with 520 XP; 180 XP to level 5. Daily streak: 12 days. Total score: 1,430 points. "
-        "2 badges; latest badges: Water friend (gold), First step (bronze)."
+        "Ada is on level 4, Gardener, with 520 XP; 180 XP to level 5. Daily streak: 12 days. "
+        "Total score: 1,430 points. 2 badges; latest badges: Water friend (gold), First step (bronze)."
     )
     bare = replace(CARD, xp=1, xp_next=None, streak=1, score=0, badges=0, medals=())
     assert sentence(render_card(bare, Look("dark", "fr"))) == (
@@ -213,7 +213,7 @@ def test_every_date_has_its_square_inside_the_picture(year: int | None) -> None:
     calendar = replace(CALENDAR, first=first, last=last, days={first: 1, last: 9}, year=year)
     root = parsed(render_calendar(calendar, LOOK))
     drawn, *legend = [element for element in root.iter(f"{SVG}path") if element.get("class") == "step-0 step-0-line"]
-    squares = [(float(x), float(y)) for x, y in re.findall(r"M(\S+) (\S+)h", drawn.get("d", ""))]
+    squares = [(float(x), float(y)) for x, y in re.findall(r"M([\d.]+) ([\d.]+)h", drawn.get("d", ""))]
     assert len(squares) == (last - first).days + 1 - 2
     assert len(set(squares)) == len(squares)
     assert max(x for x, _ in squares) + 24 < float(root.get("width", 0))
