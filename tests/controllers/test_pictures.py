@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +15,6 @@ import sqlalchemy as sa
 import time_machine
 from werkzeug.test import TestResponse
 
-from rebootcamp import gunicorn_conf
 from rebootcamp.core import clock
 from rebootcamp.models.sql.pictures import ShareLink
 from rebootcamp.storage.sql import Base, db
@@ -305,7 +305,11 @@ def test_no_log_line_holds_a_key(wire: Wire, ada: Person, capsys: pytest.Capture
     assert shared["key"] not in told
 
 
-def test_gunicorn_tells_addresses_without_keys() -> None:
+def test_gunicorn_tells_addresses_without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its import sets this variable, which would make the figures of this process those of many.
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "unused")
+    gunicorn_conf = importlib.import_module("rebootcamp.gunicorn_conf")
+
     def told(message: str, *values: object) -> str:
         record = logging.LogRecord("gunicorn.error", logging.ERROR, "", 0, message, values, None)
         assert gunicorn_conf.hide_keys(record)
