@@ -278,6 +278,7 @@ def test_only_the_hash_of_a_key_is_stored_anywhere(wire: Wire, ada: Person) -> N
     first, again = (wire.post(LINKS, ada, json={}, headers=keyed) for _ in range(2))
     assert (first.data, again.headers["Idempotent-Replayed"]) == (again.data, "true")
     key = first.json["key"]
+    assert [link["id"] for link in wire.items(LINKS, ada)] == [first.json["id"]]
     with db.engine.connect() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(ShareLink)) == 1
         for table in Base.metadata.sorted_tables:

@@ -95,6 +95,8 @@ def create_share_link(actor: Actor, new: NewShareLink) -> SharedLink:
         if (session.scalar(sa.select(sa.func.count()).where(own)) or 0) >= MAX_LIVE_LINKS:
             raise TooManyShareLinks(limit=MAX_LIVE_LINKS)
         session.add(link)
+        # Inside another block, the commit that would make the id comes after the answer.
+        session.flush()
     return SharedLink(link, key)
 
 
