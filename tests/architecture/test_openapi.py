@@ -116,6 +116,7 @@ def ada(wire: Wire) -> Person:
     wire.post(f"{ada.path}/badges", root, json={"code": "gift", **reason})
     wire.post(f"{ada.path}/completions/{done.id}/revoke", root, json=reason)
     wire.post("/api/submissions/1/reject", root, json=reason)
+    wire.post("/api/users/me/share-links", ada, json={})
     complete(ada.actor, make_challenge(validation="approval"))
     return ada
 
@@ -136,6 +137,7 @@ READS = {
     "/api/badges": "list_badges",
     "/api/badges/gift": "get_badge",
     "/api/users/me": "get_me",
+    "/api/users/me/share-links": "list_share_links",
     "{me}": "get_user",
     "/livez": "livez",
     "/readyz": "readyz",
@@ -186,6 +188,7 @@ def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
         ("preview_curve", "POST", "/api/levels/preview", root, curve(0, 10)),
         ("replace_curve", "PUT", "/api/levels", root, curve(0, 5)),
         ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr"}),
+        ("create_share_link", "POST", "/api/users/me/share-links", ada, {"expires_at": "2100-01-01T00:00:00Z"}),
         ("edit_user", "PATCH", ada.path, root, {"role": "examiner"}),
     ]
     for name, method, path, who, body in steps:

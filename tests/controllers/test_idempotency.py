@@ -62,6 +62,8 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "POST", f"{ada.path}/badges/held/revoke", reason, 200
     yield "PUT", "/api/levels", curve(0, 100), 200
     yield "POST", "/api/levels/preview", curve(0, 50), 200
+    yield "POST", "/api/users/me/share-links", {"label": "Blog"}, 201
+    yield "DELETE", "/api/users/me/share-links/1", None, 204
 
 
 def test_every_command_gives_its_first_answer_again(wire: Wire, root: Person) -> None:

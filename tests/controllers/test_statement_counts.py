@@ -174,6 +174,25 @@ def test_an_unchanged_progress_is_one_statement_and_no_find(wire: Wire, veteran:
             drain()
 
 
+@pytest.mark.parametrize(("name", "finds_asked"), [("progress", 1), ("activity", 0)])
+def test_pictures_cost_the_same_at_any_length(
+    wire: Wire, veteran: Person, measure: Any, name: str, finds_asked: int
+) -> None:
+    shared = wire.post("/api/users/me/share-links", veteran, json={}).json["urls"][name]
+    wire.get(shared)
+    for length in HISTORIES:
+        if length > 3:
+            grow(veteran, length)
+        for path, who in ((f"{veteran.path}/{name}.svg", veteran), (shared, None)):
+            with measure() as cost:
+                etag = wire.get(path, who).headers["ETag"]
+            # The first tells whether the reader may see it and what it depends on.
+            assert cost.counts == (2, finds_asked)
+            with measure() as cost:
+                assert wire.get(path, who, headers={"If-None-Match": etag}).status_code == 304
+            assert cost.counts == (1, 0)
+
+
 def test_a_refused_reader_costs_no_more(wire: Wire, veteran: Person, measure: Any) -> None:
     stranger = wire.join()
     with measure() as cost:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from rebootcamp.controllers import accounts, badges, challenges, leaderboards, levels, operations, progress
+from rebootcamp.controllers import accounts, badges, challenges, leaderboards, levels, operations, pictures, progress
 from rebootcamp.web.parsing import Blueprint
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     accounts.blueprint,
     challenges.blueprint,
     progress.blueprint,
+    pictures.blueprint,
     badges.blueprint,
     levels.blueprint,
     leaderboards.blueprint,

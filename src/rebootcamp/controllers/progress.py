@@ -96,17 +96,7 @@ def list_score(query: dict[str, Any], user_id: int) -> Response:
 
 
 def _progress_etag(row: Any) -> str:
-    versions = (
-        row[name]
-        for name in (
-            "last_seq",
-            "user_version",
-            "rules_version",
-            "catalogue_version",
-            "published_set",
-            "curve_version",
-        )
-    )
+    versions = *progress.versions_of(row), row["published_set"]
     return etag_of("progress", row["user_id"], *versions, progress.local_date_of(row), current_language())
 
 

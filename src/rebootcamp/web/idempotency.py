@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import re
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from functools import wraps
 from typing import Any, Final
 
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 from flask import Response, current_app, request
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
@@ -28,6 +30,7 @@ from rebootcamp.web.problems import problem_response, status_of
 from rebootcamp.web.requests import CONTENT_LANGUAGE, context
 
 KEY_PURPOSE: Final = "idempotency"
+SEAL_PURPOSE: Final = "idempotent-answer"
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
 KEPT_HEADERS: Final = ("ETag", "Cache-Control", "Location")
@@ -165,7 +168,7 @@ def _store(session: Session, attempt: Attempt, response: Response) -> None:
         .values(
             status=response.status_code,
             content_type=response.content_type,
-            body=response.get_data(),
+            body=_cipher().encrypt(response.get_data()),
             headers={name: value for name, value in response.headers if name in KEPT_HEADERS}
             | {CONTENT_LANGUAGE: current_language()},
         )
@@ -177,6 +180,13 @@ def _replay(session: Session, attempt: Attempt) -> Response:
     kept = session.execute(sa.select(*IdempotencyKey.__table__.columns).where(*where)).one()
     if kept.request_hash != attempt.request_hash:
         raise IdempotencyKeyReused
-    response = Response(kept.body or b"", kept.status, kept.headers, content_type=kept.content_type)
+    body = _cipher().decrypt(kept.body)
+    response = Response(body, kept.status, kept.headers, content_type=kept.content_type)
     response.headers[REPLAYED] = "true"
     return response
+
+
+def _cipher() -> Fernet:
+    """Return what hides answers at rest: one may hold a secret that is shown once, and whose hash alone is kept."""
+    key = derive_key(current_app.config["REBOOTCAMP"].secret_key, SEAL_PURPOSE)
+    return Fernet(base64.urlsafe_b64encode(key))

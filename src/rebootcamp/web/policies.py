@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import Flask
+from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 
 from rebootcamp.core.errors import DatabaseUnavailable, DomainError, Forbidden, Unauthenticated
@@ -24,15 +24,19 @@ class UndeclaredPolicy(Exception):
 
 @dataclass(frozen=True)
 class Policy:
-    """Who may call a view: everybody, or signed-in users who hold the permission (None: any of them)."""
+    """Who may call a view: everybody, or signed-in users who hold the permission (None: any of them).
+
+    `or_key` names the query parameter whose key lets a stranger in, where the view finds it good.
+    """
 
     is_public: bool
     permission: str | None = None
     is_deferred: bool = False
+    or_key: str | None = None
 
     def enforce(self) -> None:
         """Raise `Unauthenticated` or `Forbidden` unless the running request fits."""
-        if self.is_public:
+        if self.is_public or (self.or_key is not None and self.or_key in request.args):
             return
         bearer = authentication.identify(self.permission)
         note_user(bearer.user_id)
@@ -48,15 +52,18 @@ def public(view: View) -> View:
     return _marked(view, PUBLIC)
 
 
-def requires(permission: str | None, *, deferred: bool = False) -> Callable[[View], Callable[..., Any]]:
+def requires(
+    permission: str | None, *, deferred: bool = False, or_key: str | None = None
+) -> Callable[[View], Callable[..., Any]]:
     """Let only signed-in users who hold the permission call the view; None: any signed-in user.
 
     `deferred` verifies the token alone: the service's own statement reads the caller's row and decides. What the
-    view refuses before that, it refuses only to those who may call it.
+    view refuses before that, it refuses only to those who may call it. `or_key` names a query parameter: whoever
+    sends one needs no token, and the view judges the key.
     """
     if permission is not None and permission not in ALL_PERMISSIONS:
         raise ValueError(f"unknown permission {permission!r}")
-    policy = Policy(is_public=False, permission=permission, is_deferred=deferred)
+    policy = Policy(is_public=False, permission=permission, is_deferred=deferred, or_key=or_key)
 
     def decorate(view: View) -> Callable[..., Any]:
         @wraps(view)

@@ -5,6 +5,7 @@ from rebootcamp.services.badges.backfill import get_backfill, run_backfills, wor
 from rebootcamp.services.badges.catalogue import (
     BadgeView,
     Labels,
+    badge_icons,
     badge_names,
     current_badge_names,
     current_labels,
@@ -24,6 +25,7 @@ __all__ = [
     "NotHeld",
     "Preview",
     "award_badge",
+    "badge_icons",
     "badge_names",
     "create_badge",
     "current_badge_names",

@@ -52,9 +52,10 @@ class BadgeView:
 
 @dataclass(frozen=True)
 class Labels:
-    """What is said of badges: `{code: {language: name}}`, and every rule they ever had by code and version."""
+    """How badges are called and drawn, by code, and every rule that they ever had, by code and version."""
 
     names: Mapping[str, Mapping[str, str]]
+    icons: Mapping[str, str]
     rules: Mapping[tuple[str, int], Mapping[str, Any]]
 
     def names_in(self, language: str) -> Mapping[str, str]:
@@ -68,16 +69,17 @@ class _LabelCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._version: str | None = None
-        self._labels = Labels({}, {})
+        self._labels = Labels({}, {}, {})
 
     def get(self, version: str) -> Labels:
         with self._lock:
             if self._version == version:
                 return self._labels
-        badges = fetch_all("SELECT code, translations FROM badge_definitions", {})
+        badges = fetch_all("SELECT code, icon, translations FROM badge_definitions", {})
         rules = fetch_all("SELECT badge_code, version, criteria FROM badge_rules", {})
         labels = Labels(
             {row["code"]: {tongue: texts["name"] for tongue, texts in row["translations"].items()} for row in badges},
+            {row["code"]: row["icon"] for row in badges},
             {(row["badge_code"], row["version"]): row["criteria"] for row in rules},
         )
         with self._lock:
@@ -91,6 +93,11 @@ _cache = _LabelCache()
 def badge_names(rules_version: str) -> Mapping[str, Mapping[str, str]]:
     """Return `{code: {language: name}}` of every badge, as of a version of the rules."""
     return _cache.get(rules_version).names
+
+
+def badge_icons(rules_version: str) -> Mapping[str, str]:
+    """Return `{code: icon}` of every badge, as of a version of the rules."""
+    return _cache.get(rules_version).icons
 
 
 def current_badge_names() -> Mapping[str, Mapping[str, str]]:

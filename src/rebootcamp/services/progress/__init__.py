@@ -1,13 +1,24 @@
 """Progress: what both stores together tell about a learner."""
 
+from rebootcamp.services.progress.activity import Activity, get_activity
 from rebootcamp.services.progress.history import HistoryPage, get_award, get_list_version, list_awards, list_history
 from rebootcamp.services.progress.score import ScoreItem, list_score
-from rebootcamp.services.progress.summary import Progress, get_progress, get_progress_version, local_date_of
+from rebootcamp.services.progress.summary import (
+    VERSION,
+    Progress,
+    get_progress,
+    get_progress_version,
+    local_date_of,
+    versions_of,
+)
 
 __all__ = [
+    "VERSION",
+    "Activity",
     "HistoryPage",
     "Progress",
     "ScoreItem",
+    "get_activity",
     "get_award",
     "get_list_version",
     "get_progress",
@@ -16,4 +27,5 @@ __all__ = [
     "list_history",
     "list_score",
     "local_date_of",
+    "versions_of",
 ]

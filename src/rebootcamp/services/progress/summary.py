@@ -48,7 +48,8 @@ _JOINS: Final = f"""
         FROM challenges ch WHERE {_OPEN}) o
     LEFT JOIN users u ON u.id = %(user_id)s LEFT JOIN learner_states s ON s.user_id = u.id"""  # noqa: S608
 
-_VERSION: Final = f"SELECT {_VERSION_COLUMNS} {_JOINS} WHERE c.id = %(caller_id)s"
+# Pictures add the condition that a shared key opens them.
+VERSION: Final = f"SELECT {_VERSION_COLUMNS} {_JOINS} WHERE c.id = %(caller_id)s"
 
 _PROGRESS: Final = f"""
     SELECT {_VERSION_COLUMNS},
@@ -122,9 +123,16 @@ def local_date_of(row: Row) -> date:
     return clock.local_date(clock.now(), row["timezone"] or "UTC")
 
 
+def versions_of(row: Row) -> tuple[int | str, ...]:
+    """Return what changes whenever the learner's figures or the texts about them do, of a progress row."""
+    return tuple(
+        row[name] for name in ("last_seq", "user_version", "rules_version", "catalogue_version", "curve_version")
+    )
+
+
 def get_progress_version(caller_id: int, user_id: int) -> Row | None:
     """Return what the representation depends on, with the caller's row, in one statement; None: unknown caller."""
-    return fetch_one(_VERSION, {"caller_id": caller_id, "user_id": user_id, "now": clock.now()})
+    return fetch_one(VERSION, {"caller_id": caller_id, "user_id": user_id, "now": clock.now()})
 
 
 def get_progress(caller_id: int, user_id: int) -> Progress | None:
