@@ -73,6 +73,7 @@ def edit_badge(body: dict[str, Any], code: str) -> Response:
 @blueprint.route("/badges/preview", methods=["POST"])
 @requires("badge:write")
 @blueprint.arguments(schemas.BadgeTrial)
+@idempotent
 @blueprint.response(200, schemas.PreviewOut)
 @blueprint.alt_response(404, "NotFound")
 def preview_badge(body: dict[str, Any]) -> Response:

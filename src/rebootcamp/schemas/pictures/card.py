@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from xml.etree.ElementTree import Element
 
-from rebootcamp.core.languages import Text
+from rebootcamp.core.languages import Text, pick
 from rebootcamp.schemas.pictures.svg import Counted, Look, add, document, figure, write
 from rebootcamp.schemas.pictures.texts import BOLD, clusters, fit, isolated, plain, width, wrap
 from rebootcamp.schemas.summaries import Names, badge_name
@@ -90,7 +90,7 @@ def card_of(progress: Any, names: Names, icons: Mapping[str, str], language: str
     return Card(
         name=plain(row["display_name"]),
         level=level.number,
-        level_name=plain(level.name.resolve(language)),
+        level_name=plain(pick(level.translations, language)["name"]),
         xp=row["xp_total"],
         xp_floor=level.xp_floor,
         xp_next=level.xp_next,
