@@ -34,9 +34,13 @@ class Policy:
         """Raise `Unauthenticated` or `Forbidden` unless the running request fits."""
         if self.is_public:
             return
-        bearer = authentication.identify(self.permission)
-        note_user(bearer.user_id)
+        note_user(authentication.identify(self.permission).user_id)
         if not self.is_deferred:
+            self.settle()
+
+    def settle(self) -> None:
+        """Like `enforce`, and decide at once where that was deferred and has not happened yet."""
+        if not self.is_public:
             authentication.settle()
 
 
@@ -69,7 +73,7 @@ def requires(permission: str | None, *, deferred: bool = False) -> Callable[[Vie
             except (Unauthenticated, Forbidden, DatabaseUnavailable):
                 raise
             except (DomainError, HTTPException):
-                authentication.settle()
+                policy.settle()
                 raise
 
         return _marked(guarded, policy)
