@@ -22,6 +22,7 @@ from tests.factories import complete, curve, drain, make_badge, make_challenge
 # Round trips beside BEGIN and COMMIT; the first one authenticates, the last one carries two statements.
 # A change of these numbers is a decision, not an accident.
 COMPLETION_ROUND_TRIPS = 3
+COMPLETION_STATEMENTS = 4
 COMPLETION_WITH_KEY = 8
 HISTORIES = (3, 300, 3000)
 
@@ -219,6 +220,7 @@ def test_completing_costs_the_same_at_any_length(wire: Wire, veteran: Person, me
             grow(veteran, length)
         plain, with_key = cost_of({}), cost_of({"Idempotency-Key": next(keys)})
         assert plain.counts == (COMPLETION_ROUND_TRIPS, 0), "\n".join(plain.sql)
+        assert "".join(plain.sql).count("EXECUTE ") == COMPLETION_STATEMENTS
         assert with_key.counts == (COMPLETION_WITH_KEY, 0), "\n".join(with_key.sql)
 
 

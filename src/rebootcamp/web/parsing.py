@@ -15,7 +15,6 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from rebootcamp.core import json
 from rebootcamp.schemas.base import INT64_MAX, INT64_MIN, EmptyBody, Message, QuerySchema
-from rebootcamp.web.authentication import settle
 from rebootcamp.web.errors import FieldError, InvalidRequest, MalformedJson, UnsupportedMediaType
 from rebootcamp.web.openapi_operations import prepare_operation
 from rebootcamp.web.policies import policy_of
@@ -202,7 +201,7 @@ def _refusing_strays(view: AnyView, methods: set[str]) -> AnyView:
             # A stranger learns that he is one before he learns what the view accepts.
             if policy := policy_of(view):
                 policy.enforce()
-                settle()
+                policy.settle()
             if has_query:
                 parser.parse(no_query, location="query")
             if has_body:

@@ -38,9 +38,13 @@ class Policy:
         """Raise `Unauthenticated` or `Forbidden` unless the running request fits."""
         if self.is_public or (self.or_key is not None and self.or_key in request.args):
             return
-        bearer = authentication.identify(self.permission)
-        note_user(bearer.user_id)
+        note_user(authentication.identify(self.permission).user_id)
         if not self.is_deferred:
+            self.settle()
+
+    def settle(self) -> None:
+        """Like `enforce`, and decide at once where that was deferred and has not happened yet."""
+        if not self.is_public:
             authentication.settle()
 
 
@@ -76,7 +80,7 @@ def requires(
             except (Unauthenticated, Forbidden, DatabaseUnavailable):
                 raise
             except (DomainError, HTTPException):
-                authentication.settle()
+                policy.settle()
                 raise
 
         return _marked(guarded, policy)
