@@ -23,14 +23,24 @@ ROLE_ALIASES: Final = {
     "admins": "admin",
 }
 
-_LEARNER: Final = frozenset({"challenge:read", "challenge:complete", "badge:read", "leaderboard:read", "profile:edit"})
-_STAFF: Final = _LEARNER | {"challenge:write", "submission:review", "progress:read_any"}
+_LEARNER: Final = frozenset(
+    {
+        "challenge:read",
+        "challenge:complete",
+        "badge:read",
+        "leaderboard:read",
+        "profile:edit",
+        "group:read",
+        "group:join",
+    }
+)
+_STAFF: Final = _LEARNER | {"challenge:write", "submission:review", "progress:read_any", "group:write", "group:read_any"}
 
 PERMISSIONS: Final = {
     "student": _LEARNER,
     "instructor": _STAFF,
-    "examiner": _LEARNER | {"submission:review", "progress:read_any"},
-    "admin": _STAFF | {"completion:revoke", "badge:write", "user:read_any", "user:write"},
+    "examiner": _LEARNER | {"submission:review", "progress:read_any", "group:read_any"},
+    "admin": _STAFF | {"completion:revoke", "badge:write", "user:read_any", "user:write", "group:write_any"},
 }
 
 ALL_PERMISSIONS: Final = frozenset().union(*PERMISSIONS.values())

@@ -1,5 +1,5 @@
 """SQLAlchemy entities; importing this package registers every table."""
 
-from rebootcamp.models.sql import accounts, badges, challenges, leaderboards, operations, progress
+from rebootcamp.models.sql import accounts, badges, challenges, eco, groups, leaderboards, operations, progress
 
-__all__ = ["accounts", "badges", "challenges", "leaderboards", "operations", "progress"]
+__all__ = ["accounts", "badges", "challenges", "eco", "groups", "leaderboards", "operations", "progress"]
