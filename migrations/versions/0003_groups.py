@@ -23,7 +23,8 @@ CREATE TEMPORARY TABLE delivered ON COMMIT DROP AS
     FROM activity_events e
     WHERE (e.type, e.version) IN (('challenge.completed', 1), ('challenge.revoked', 1))
         AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.event_id);
-INSERT INTO eco_contributions (user_id, co2e_grams) SELECT user_id, sum(sign * co2e_grams) FROM delivered GROUP BY user_id;
+INSERT INTO eco_contributions (user_id, co2e_grams)
+    SELECT user_id, sum(sign * co2e_grams) FROM delivered GROUP BY user_id;
 INSERT INTO eco_totals (name, value)
     SELECT 'co2e_grams:' || category, sum(sign * co2e_grams) FROM delivered GROUP BY category
     UNION ALL SELECT 'completions:' || category, sum(sign) FROM delivered GROUP BY category

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rebootcamp.controllers import accounts, badges, challenges, leaderboards, operations, progress
+from rebootcamp.controllers import accounts, badges, challenges, eco, groups, leaderboards, operations, progress
 from rebootcamp.web.parsing import Blueprint
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
@@ -11,5 +11,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     progress.blueprint,
     badges.blueprint,
     leaderboards.blueprint,
+    groups.blueprint,
+    eco.blueprint,
     operations.blueprint,
 )

@@ -34,7 +34,13 @@ _LEARNER: Final = frozenset(
         "group:join",
     }
 )
-_STAFF: Final = _LEARNER | {"challenge:write", "submission:review", "progress:read_any", "group:write", "group:read_any"}
+_STAFF: Final = _LEARNER | {
+    "challenge:write",
+    "submission:review",
+    "progress:read_any",
+    "group:write",
+    "group:read_any",
+}
 
 PERMISSIONS: Final = {
     "student": _LEARNER,

@@ -18,7 +18,10 @@ from rebootcamp.storage.sql import Row
 
 GRAMS, COMPLETIONS, LEARNERS = "co2e_grams", "completions", "learners"
 
-SIGNS: Final[Mapping[str, int]] = {ChallengeCompleted.type: 1, ChallengeRevoked.type: -1}
+SIGNS: Final[Mapping[tuple[str, int], int]] = {
+    (ChallengeCompleted.type, ChallengeCompleted.version): 1,
+    (ChallengeRevoked.type, ChallengeRevoked.version): -1,
+}
 
 # The rows that all relays share are touched last and in one order, so that none waits long, nor for ever.
 _ADD: Final = text("""
@@ -60,17 +63,16 @@ ALL_FIGURES: Final = f"""
 
 def figures_of(event: Row) -> dict[str, int]:
     """Return what an event row adds to the figures of its category."""
-    sign = SIGNS.get(event["type"], 0)
+    sign, payload = _sign(event), event["payload"]
     if not sign:
         return {}
-    category, grams = event["payload"]["category"], event["payload"]["co2e_grams"]
-    return {f"{GRAMS}:{category}": sign * grams, f"{COMPLETIONS}:{category}": sign}
+    category = payload.get("category")
+    return {f"{GRAMS}:{category}": grams_of(event), f"{COMPLETIONS}:{category}": sign}
 
 
 def grams_of(event: Row) -> int:
     """Return the grams that an event row adds to its learner's savings."""
-    sign = SIGNS.get(event["type"], 0)
-    return sign * int(event["payload"]["co2e_grams"]) if sign else 0
+    return _sign(event) * int(event["payload"].get("co2e_grams", 0))
 
 
 def add_to_savings(session: Session, events: Iterable[Row]) -> None:
@@ -78,9 +80,9 @@ def add_to_savings(session: Session, events: Iterable[Row]) -> None:
     grams: Counter[int] = Counter()
     figures: Counter[str] = Counter()
     for event in events:
-        if event["type"] in SIGNS:
+        if changes := figures_of(event):
+            figures.update(changes)
             grams[event["user_id"]] += grams_of(event)
-            figures.update(figures_of(event))
     if not figures:
         return
     session.execute(
@@ -93,3 +95,7 @@ def add_to_savings(session: Session, events: Iterable[Row]) -> None:
             "learners": LEARNERS,
         },
     )
+
+
+def _sign(event: Row) -> int:
+    return SIGNS.get((event["type"], event["version"]), 0)
