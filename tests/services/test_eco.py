@@ -7,18 +7,23 @@ from collections import Counter
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from rebootcamp.app import create_app
+from rebootcamp.config import Settings
 from rebootcamp.core.actors import Actor
 from rebootcamp.events.rebuild import drop_projections, replay
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.eco import EcoTotal
 from rebootcamp.services import challenges, eco
 from rebootcamp.services.integrity import check_stores
+from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import db
 from tests.factories import admin, complete, drain, make_challenge
 from tests.relay.tools import assert_stores_agree, execute, in_threads, make_learners, waiting
+from tests.stores import create_pair
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -49,7 +54,7 @@ def assert_sums_agree(learners: list[Actor]) -> None:
     assert {name: saving.completions for name, saving in platform.savings.by_category} == by_category
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, max_size=14))
 def test_the_platform_is_the_sum_of_its_learners(steps: list[tuple[str, int, int]]) -> None:
     already = eco.get_platform_savings()
@@ -123,6 +128,25 @@ def test_a_rebuild_counts_anew() -> None:
     assert eco.get_platform_savings() == before
     assert_sums_agree(learners)
     assert_stores_agree()
+
+
+def test_the_migration_counts_what_was_delivered_before_it(committed_db: Flask, settings: Settings) -> None:
+    older = create_app(create_pair(settings, "older"))
+    with older.app_context():
+        learners = busy_learners()
+        before = eco.get_platform_savings()
+        for revision in ("downgrade", "0001"), ("upgrade", "head"):
+            db.session.remove()
+            done = older.test_cli_runner().invoke(args=["db", *revision], catch_exceptions=False)
+            assert done.exit_code == 0
+        assert waiting()
+        assert eco.get_platform_savings() == before
+        drain()
+        assert_sums_agree(learners)
+        assert_stores_agree()
+        db.session.remove()
+        db.engine.dispose()
+    mongo.configure(committed_db.config["REBOOTCAMP"])
 
 
 WRONG: dict[str, str] = {
