@@ -28,7 +28,7 @@ INSERT INTO eco_contributions (user_id, co2e_grams)
 INSERT INTO eco_totals (name, value)
     SELECT 'co2e_grams:' || category, sum(sign * co2e_grams) FROM delivered GROUP BY category
     UNION ALL SELECT 'completions:' || category, sum(sign) FROM delivered GROUP BY category
-    UNION ALL SELECT 'learners', count(*) FROM eco_contributions WHERE co2e_grams > 0;
+    UNION ALL SELECT 'learners', count(*) FROM eco_contributions WHERE co2e_grams > 0 HAVING count(*) > 0;
 """
 
 
