@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rebootcamp.controllers import accounts, badges, challenges, leaderboards, operations, progress
+from rebootcamp.controllers import accounts, badges, calendar, challenges, leaderboards, operations, progress
 from rebootcamp.web.parsing import Blueprint
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
@@ -11,5 +11,6 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     progress.blueprint,
     badges.blueprint,
     leaderboards.blueprint,
+    calendar.blueprint,
     operations.blueprint,
 )

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any, Final, Protocol
 
 from rebootcamp.core import clock
+from rebootcamp.core.days import Days
 from rebootcamp.core.errors import NotFound
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.ids import event_id
 from rebootcamp.core.json import dumps_text
 from rebootcamp.events.facts import Fact, RecordedEvent
+from rebootcamp.models.sql.accounts import day_columns
 from rebootcamp.models.sql.progress import LearnerState
+from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all, fetch_one
 from rebootcamp.storage.transactions import transaction
 
 LINES: Final = "learner_lines"
 
-_LOCK: Final = """
+_LOCK: Final = f"""
     SELECT s.user_id, s.last_seq, s.challenge_points, s.badge_points, s.xp_total, s.daily_streak,
-        s.longest_daily_streak, s.last_active_on, s.counters, s.held_badges, u.timezone, m.rules_version
+        s.longest_daily_streak, s.perfect_quiz_streak, s.last_active_on, s.freezes, s.protected_days, s.counters,
+        s.held_badges, m.rules_version, m.calendar_version, {day_columns("u")}
     FROM learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m
-    WHERE s.user_id = %(user_id)s FOR UPDATE OF s"""
+    WHERE s.user_id = %(user_id)s FOR UPDATE OF s"""  # noqa: S608
 
 # Events, outbox and state in one statement: whatever follows from a deed, it costs one round trip.
 _SAVE: Final = """
@@ -45,8 +49,9 @@ _SAVE: Final = """
         last_seq = %(last_seq)s::bigint, challenge_points = %(challenge_points)s::integer,
         badge_points = %(badge_points)s::integer, xp_total = %(xp_total)s::integer,
         daily_streak = %(daily_streak)s::integer, longest_daily_streak = %(longest_daily_streak)s::integer,
-        last_active_on = %(last_active_on)s::date, counters = %(counters)s::jsonb,
-        held_badges = %(held_badges)s::jsonb
+        perfect_quiz_streak = %(perfect_quiz_streak)s::integer, last_active_on = %(last_active_on)s::date,
+        freezes = %(freezes)s::integer, protected_days = %(protected_days)s::jsonb,
+        counters = %(counters)s::jsonb, held_badges = %(held_badges)s::jsonb
     WHERE user_id = %(user_id)s::bigint"""
 
 
@@ -71,11 +76,15 @@ class LearnerLine:
     xp_total: int
     daily_streak: int
     longest_daily_streak: int
+    perfect_quiz_streak: int
     last_active_on: date | None
+    freezes: int
+    protected_days: dict[str, Any]
     counters: dict[str, int]
     held_badges: dict[str, Any]
-    timezone: str
     rules_version: int
+    calendar_version: int
+    days: Days
 
     def totals(self) -> Totals:
         """Return the figures as they are now."""
@@ -129,7 +138,7 @@ def lock_line(user_id: int) -> LearnerLine:
             row = fetch_one(_LOCK, {"user_id": user_id})
             if row is None:
                 raise NotFound("user")
-            lines[user_id] = LearnerLine(**row)
+            lines[user_id] = _line(row)
         return lines[user_id]
 
 
@@ -141,7 +150,7 @@ def record(fact: Fact, *, occurred_at: datetime | None = None, local_date: date 
     with transaction():
         line = lock_line(fact.learner_id)
         at = occurred_at or clock.now()
-        day = local_date or clock.local_date(at, line.timezone)
+        day = local_date or line.days.date_of(at)
         before, events, queue = line.totals(), list[RecordedEvent](), deque([fact])
         reactions = [react(line) for react in _subscribers.reactions]
         while queue:
@@ -156,6 +165,11 @@ def record(fact: Fact, *, occurred_at: datetime | None = None, local_date: date 
         return Recorded(events, before, line.totals())
 
 
+def _line(row: Row) -> LearnerLine:
+    names = (field.name for field in fields(LearnerLine) if field.name != "days")
+    return LearnerLine(**{name: row[name] for name in names}, days=Days.from_row(row))
+
+
 def _next(line: LearnerLine, fact: Fact, at: datetime, day: date) -> RecordedEvent:
     line.last_seq += 1
     return RecordedEvent(
@@ -164,7 +178,7 @@ def _next(line: LearnerLine, fact: Fact, at: datetime, day: date) -> RecordedEve
         seq=line.last_seq,
         occurred_at=at,
         local_date=day,
-        timezone=line.timezone,
+        timezone=line.days.rule_at(at).timezone,
         fact=fact,
     )
 
@@ -186,10 +200,12 @@ def _save(line: LearnerLine, events: Sequence[RecordedEvent], at: datetime, day:
         {
             **vars(line),
             "counters": dumps_text(line.counters),
+            "protected_days": dumps_text(line.protected_days),
             "held_badges": dumps_text(line.held_badges),
             "events": dumps_text(rows),
             "occurred_at": at,
             "local_date": day,
+            "timezone": line.days.rule_at(at).timezone,
             "now": clock.now(),
         },
     )

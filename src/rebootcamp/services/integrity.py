@@ -25,12 +25,14 @@ from rebootcamp.events.store import readable, stream_events
 from rebootcamp.models.mongo.badges import AwardDocument, BadgeDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant
+from rebootcamp.models.sql.calendar import RestDay
 from rebootcamp.models.sql.challenges import ChallengeCompletion
 from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import LearnerState, OutboxEntry, XpEntry
 from rebootcamp.services.gamification.engine import standing_of
 from rebootcamp.services.gamification.replay import replay
+from rebootcamp.services.gamification.rest_days import Calendar, rest_of
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, common_cut
 from rebootcamp.storage.documents import by_id
@@ -81,6 +83,7 @@ class _Ledgers:
     completions: dict[int, dict[int, str]]
     grants: dict[int, dict[str, BadgeGrant]]
     pending: dict[int, set[int]]
+    calendar: Calendar
 
     def held(self, user_id: int) -> dict[str, BadgeGrant]:
         """Return the grants that were not revoked."""
@@ -168,6 +171,7 @@ def _read_ledgers(cut: Cut) -> _Ledgers:
         completions=completions,
         grants=grants,
         pending=pending,
+        calendar=Calendar(map(rest_of, cut.sql.execute(sa.select(RestDay.__table__)).mappings())),
     )
 
 
@@ -202,7 +206,7 @@ def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: li
     report.expect("held badges", subject, sorted(state.held_badges), sorted(held))
     report.expect("experience", subject, state.xp_total, ledgers.xp.get(user_id, 0))
     if len(events) == len(rows):
-        report.expect("replay", subject, standing_of(state), replay(events))
+        report.expect("replay", subject, standing_of(state), replay(events, ledgers.calendar))
         report.expect("completions", subject, ledgers.completions[user_id], _completions_of(events))
         granted = {code: _grant_fields(grant) for code, grant in ledgers.grants[user_id].items()}
         report.expect("grants", subject, granted, _grants_of(events))

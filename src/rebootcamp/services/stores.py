@@ -44,7 +44,13 @@ class OtherMongoDatabase(DomainError):
     )
 
 
-FIRST_VERSIONS: Final = {"epoch": 1, "token_epoch": 1, "rules_version": 1, "catalogue_version": 1}
+FIRST_VERSIONS: Final = {
+    "epoch": 1,
+    "token_epoch": 1,
+    "rules_version": 1,
+    "catalogue_version": 1,
+    "calendar_version": 1,
+}
 CURRENT: Final = sa.select(AppMeta).execution_options(populate_existing=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from threading import Lock
 from typing import Any, Final, cast
@@ -15,7 +15,9 @@ from flask_jwt_extended import JWTManager, create_access_token
 from rebootcamp.config import Settings
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
+from rebootcamp.core.days import Days
 from rebootcamp.core.errors import Unauthenticated
+from rebootcamp.models.sql.accounts import day_columns
 from rebootcamp.services import tokens
 from rebootcamp.storage.statements import fetch_one
 
@@ -28,10 +30,11 @@ REQUIRED_CLAIMS: Final = ["exp", "iat", "sub", "aud", "iss", "typ"]
 REMEMBERED_TOKENS: Final = 4096
 
 CALLER_COLUMNS: Final = (
-    "u.role AS caller_role, u.token_version AS caller_token_version, u.is_active AS caller_is_active, "
-    "u.timezone AS caller_timezone, m.token_epoch"
+    "u.role AS caller_role, u.token_version AS caller_token_version, u.is_active AS caller_is_active, m.token_epoch"
 )
-CALLER: Final = f"SELECT {CALLER_COLUMNS} FROM users u CROSS JOIN app_meta m WHERE u.id = %(user_id)s"  # noqa: S608
+CALLER: Final = (
+    f"SELECT {CALLER_COLUMNS}, {day_columns('u')} FROM users u CROSS JOIN app_meta m WHERE u.id = %(user_id)s"  # noqa: S608
+)
 
 
 @dataclass(frozen=True)
@@ -155,13 +158,16 @@ def confirm(claims: TokenClaims, row: Mapping[Any, Any] | None) -> Actor:
     )
     if row is None or not is_current:
         raise Unauthenticated
-    return Actor(claims.user_id, row["caller_role"], row["caller_timezone"])
+    return Actor(claims.user_id, row["caller_role"])
 
 
 def authenticate() -> Actor:
     """Verify the token and, with one statement, the caller; remember the actor for this request."""
     claims = verify_token()
-    actor = confirm(claims, fetch_one(CALLER, {"user_id": claims.user_id}))
+    row = fetch_one(CALLER, {"user_id": claims.user_id})
+    actor = confirm(claims, row)
+    if row is not None:
+        actor = replace(actor, days=Days.from_row(row))
     g.actor = actor
     return actor
 

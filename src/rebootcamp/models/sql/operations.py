@@ -24,6 +24,7 @@ class AppMeta(Base):
     token_epoch: Mapped[int] = mapped_column(default=1)
     rules_version: Mapped[int] = mapped_column(default=1)
     catalogue_version: Mapped[int] = mapped_column(default=1)
+    calendar_version: Mapped[int] = mapped_column(default=1)
 
 
 class IdempotencyKey(Base):

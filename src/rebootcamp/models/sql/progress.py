@@ -16,7 +16,8 @@ from rebootcamp.storage.sql import Base
 class LearnerState(Base):
     """Running totals of one learner, and the lock that makes one writer per learner.
 
-    `counters` maps a counter key to an integer; `held_badges` maps a badge code to `{origin, points}`.
+    `counters` maps a counter key to an integer; `held_badges` maps a badge code to `{origin, points}`;
+    `protected_days` maps a date to how and when it was protected.
     """
 
     __tablename__ = "learner_states"
@@ -33,6 +34,7 @@ class LearnerState(Base):
     perfect_quiz_streak: Mapped[int] = mapped_column(default=0)
     last_active_on: Mapped[date | None]
     freezes: Mapped[int] = mapped_column(default=0)
+    protected_days: Mapped[dict[str, Any]] = mapped_column(default=dict)
     counters: Mapped[dict[str, Any]] = mapped_column(default=dict)
     held_badges: Mapped[dict[str, Any]] = mapped_column(default=dict)
 

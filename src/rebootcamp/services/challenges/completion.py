@@ -96,7 +96,7 @@ def complete_challenge(
         line = lock_line(actor.user_id)
         challenge = _open_challenge(actor.user_id, challenge_id, now)
         _verify_answer(challenge, answer)
-        completion = _insert(challenge, actor.user_id, now, clock.local_date(now, line.timezone), evidence or {})
+        completion = _insert(challenge, actor.user_id, now, line.days.date_of(now), evidence or {})
         if completion.status == "pending":
             recorded = record(ChallengeSubmitted(**described(challenge, completion)), occurred_at=now)
         else:

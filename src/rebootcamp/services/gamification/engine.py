@@ -14,6 +14,7 @@ from rebootcamp.events.journal import LearnerLine
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.gamification.progression import Badge, RuleBook, Standing, Step, advance
 from rebootcamp.services.gamification.rules import compile_rule
+from rebootcamp.services.gamification.rest_days import calendar_of
 from rebootcamp.services.gamification.streaks import Streak
 from rebootcamp.storage.statements import fetch_all
 
@@ -73,18 +74,24 @@ _ACTIVE_DAYS: Final = """
     SELECT DISTINCT local_date FROM challenge_completions WHERE user_id = %(user_id)s AND status = 'validated'"""
 
 
+def active_days(user_id: int) -> list[date]:
+    """Return the local dates on which a learner's valid completions lie."""
+    return [row["local_date"] for row in fetch_all(_ACTIVE_DAYS, {"user_id": user_id})]
+
+
 class Engine:
     """The engine's reaction to the events of one deed: the pure core decides, one statement writes the ledgers."""
 
     def __init__(self, line: LearnerLine) -> None:
         self._line = line
         self._rules = _cache.get(line.rules_version)
+        self._rest_days = calendar_of(line.calendar_version)
         self._standing = standing_of(line)
         self._ledgers: dict[str, list[dict[str, Any]]] = {"experience": [], "revoked": [], "granted": []}
 
     def on_event(self, event: RecordedEvent) -> Sequence[Fact]:
         """Apply one event to the learner's standing; return the facts that follow from it."""
-        step = advance(self._standing, event, self._rules, self._active_days)
+        step = advance(self._standing, event, self._rules, self._active_days, self._rest_days)
         self._standing = step.standing
         _store(self._line, step.standing)
         self._note(event, step)
@@ -97,7 +104,7 @@ class Engine:
             fetch_all(_LEDGERS, {"user_id": self._line.user_id, **rows})
 
     def _active_days(self) -> Iterable[date]:
-        return [row["local_date"] for row in fetch_all(_ACTIVE_DAYS, {"user_id": self._line.user_id})]
+        return active_days(self._line.user_id)
 
     def _note(self, event: RecordedEvent, step: Step) -> None:
         event_id, fact = str(event.event_id), event.fact
@@ -120,7 +127,7 @@ def standing_of(state: LearnerState | LearnerLine) -> Standing:
         challenge_points=state.challenge_points,
         badge_points=state.badge_points,
         xp_total=state.xp_total,
-        streak=Streak(state.daily_streak, state.longest_daily_streak, state.last_active_on),
+        streak=Streak.from_row(vars(state)),
         counters=state.counters,
         held=state.held_badges,
     )
@@ -133,5 +140,8 @@ def _store(line: LearnerLine, standing: Standing) -> None:
     line.daily_streak = standing.streak.current
     line.longest_daily_streak = standing.streak.longest
     line.last_active_on = standing.streak.last_active_on
+    line.freezes = standing.streak.freezes
+    line.perfect_quiz_streak = standing.streak.perfect_quizzes
+    line.protected_days = dict(standing.streak.protected)
     line.counters = dict(standing.counters)
     line.held_badges = dict(standing.held)

@@ -11,7 +11,7 @@ from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.services.gamification.rules import COUNTABLE, POINTS_COUNTER, Rule, counter_key
-from rebootcamp.services.gamification.streaks import Streak, extend, recount
+from rebootcamp.services.gamification.streaks import NO_REST_DAYS, RestDays, Streak, streak_after
 
 CHALLENGES, CO2E, CATEGORY_POINTS = "challenges", "co2e_grams", "category_points"
 
@@ -76,13 +76,20 @@ class Step:
     facts: tuple[Fact, ...] = ()
 
 
-def advance(standing: Standing, event: RecordedEvent, rules: RuleBook, active_days: ActiveDays) -> Step:
+def advance(
+    standing: Standing,
+    event: RecordedEvent,
+    rules: RuleBook,
+    active_days: ActiveDays,
+    rest_days: RestDays = NO_REST_DAYS,
+) -> Step:
     """Apply one event. `active_days` gives the days on which valid completions remain, for the rare recount."""
     fact = event.fact
+    standing = replace(standing, streak=streak_after(standing.streak, event, active_days, rest_days))
     if isinstance(fact, ChallengeCompleted):
-        return _completed(standing, event, fact, rules, active_days)
+        return _completed(standing, event, fact, rules)
     if isinstance(fact, ChallengeRevoked):
-        return _revoked(standing, fact, rules, active_days)
+        return _revoked(standing, fact, rules)
     if isinstance(fact, BadgeAwarded):
         return _badge_awarded(standing, event, fact, rules)
     if isinstance(fact, BadgeRevoked):
@@ -90,28 +97,24 @@ def advance(standing: Standing, event: RecordedEvent, rules: RuleBook, active_da
     return Step(standing)
 
 
-def _completed(
-    standing: Standing, event: RecordedEvent, fact: ChallengeCompleted, rules: RuleBook, active_days: ActiveDays
-) -> Step:
+def _completed(standing: Standing, event: RecordedEvent, fact: ChallengeCompleted, rules: RuleBook) -> Step:
     changes = _challenge_changes(fact, +1, distinct=fact.is_first)
     moved = replace(
         standing,
         challenge_points=standing.challenge_points + fact.points,
         xp_total=standing.xp_total + fact.points,
-        streak=extend(standing.streak, event.local_date) or recount(active_days()),
         counters=_add(standing.counters, changes),
     )
     step = Step(moved, (XpGrant("challenge", fact.points, fact.category),))
     return _award_newly_met(step, changes, rules, event)
 
 
-def _revoked(standing: Standing, fact: ChallengeRevoked, rules: RuleBook, active_days: ActiveDays) -> Step:
+def _revoked(standing: Standing, fact: ChallengeRevoked, rules: RuleBook) -> Step:
     changes = _challenge_changes(fact, -1, distinct=fact.is_last)
     moved = replace(
         standing,
         challenge_points=standing.challenge_points - fact.points,
         xp_total=standing.xp_total - fact.points,
-        streak=recount(active_days()),
         counters=_add(standing.counters, changes),
     )
     step = Step(moved, (XpGrant("challenge_revoked", -fact.points, fact.category),))

@@ -9,12 +9,16 @@ from datetime import date
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
 from rebootcamp.events.facts import RecordedEvent
 from rebootcamp.services.gamification.progression import RuleBook, Standing, advance
+from rebootcamp.services.gamification.streaks import NO_REST_DAYS, RestDays
 
 NO_RULES = RuleBook(())
 
 
-def replay(events: Iterable[RecordedEvent]) -> Standing:
-    """Return the standing that a learner's events make; badges come from their own events, not from today's rules."""
+def replay(events: Iterable[RecordedEvent], rest_days: RestDays = NO_REST_DAYS) -> Standing:
+    """Return the standing that a learner's events make; badges come from their own events, not from today's rules.
+
+    The calendar is today's: it never changes for a date that has begun anywhere.
+    """
     standing = Standing()
     days: Counter[date] = Counter()
     for event in events:
@@ -22,5 +26,5 @@ def replay(events: Iterable[RecordedEvent]) -> Standing:
             days[event.local_date] += 1
         elif isinstance(event.fact, ChallengeRevoked):
             days[event.local_date] -= 1
-        standing = advance(standing, event, NO_RULES, lambda: +days).standing
+        standing = advance(standing, event, NO_RULES, lambda: +days, rest_days).standing
     return standing

@@ -2,18 +2,24 @@
 
 from rebootcamp.services.progress.history import HistoryPage, get_award, get_list_version, list_awards, list_history
 from rebootcamp.services.progress.score import ScoreItem, list_score
+from rebootcamp.services.progress.streaks import StreakView, cancel_freeze, get_streak, place_freeze, repair_streak
 from rebootcamp.services.progress.summary import Progress, get_progress, get_progress_version, local_date_of
 
 __all__ = [
     "HistoryPage",
     "Progress",
     "ScoreItem",
+    "StreakView",
+    "cancel_freeze",
     "get_award",
     "get_list_version",
     "get_progress",
     "get_progress_version",
+    "get_streak",
     "list_awards",
     "list_history",
     "list_score",
     "local_date_of",
+    "place_freeze",
+    "repair_streak",
 ]
