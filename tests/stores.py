@@ -50,5 +50,7 @@ def empty_stores() -> None:
         mongo.collection(declared["collection"]).delete_many({})
     initialise_store(mongo.database().name)
     with db.engine.begin() as connection:
-        # Processes remember compiled rules by their version, so no two tests may share one.
-        connection.execute(sa.text("UPDATE app_meta SET rules_version = :version"), {"version": next(_versions)})
+        # Processes remember rules and calendar by their version, so no two tests may share one.
+        connection.execute(
+            sa.text("UPDATE app_meta SET rules_version = :v, calendar_version = :v"), {"v": next(_versions)}
+        )

@@ -31,7 +31,7 @@ def make_actor(role: str = "student", timezone: str = "Europe/Paris", **fields: 
         "role": role,
     }
     user = accounts.register(accounts.NewAccount(**{**values, **fields}))
-    return Actor(user.id, user.role, user.timezone)
+    return Actor(user.id, user.role, user.days)
 
 
 def admin() -> Actor:

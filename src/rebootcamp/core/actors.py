@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rebootcamp.core.days import Days
+from rebootcamp.core.days import UTC_DAYS, Days
 from rebootcamp.core.errors import Forbidden, NotFound
 from rebootcamp.core.permissions import is_allowed
 
@@ -15,7 +15,7 @@ class Actor:
 
     user_id: int
     role: str
-    days: Days = Days()
+    days: Days = UTC_DAYS
 
     def can(self, permission: str) -> bool:
         """Tell whether the caller's role holds the permission."""

@@ -123,6 +123,9 @@ class Days:
         return Change(Days(rule, former, today, begins), first, bridged)
 
 
+UTC_DAYS: Final = Days()
+
+
 def is_cut_short(day: date, timezone: str) -> bool:
     """Tell whether the zone itself skipped most of the date, by moving over the date line."""
     return _start(timezone, 0, day + ONE_DAY) - _start(timezone, 0, day) < CUT_SHORT

@@ -35,9 +35,8 @@ class RestDayBegun(DomainError):
     code = "rest_day_begun"
     title = Text("Already begun", "Repos déjà commencé")
     detail = Text(
-        "These rest days have begun: only ends_on can change, to {first} or later, and they cannot be deleted once over.",
-        "Ces jours de repos ont commencé : seul ends_on peut changer, à partir du {first}, et ils ne se suppriment plus "
-        "une fois passés.",
+        "These rest days have begun: only ends_on can change, to {first} or later, and only until they are over.",
+        "Ces jours de repos ont commencé : seul ends_on peut changer, à partir du {first}, et tant qu'ils durent.",
     )
 
 
@@ -83,8 +82,8 @@ def update_rest_day(actor: Actor, rest_id: int, changes: Mapping[str, Any], vers
         for name, value in changes.items():
             setattr(rest, name, value)
         _verify_dates(rest)
-        if has_begun and (moved - {"ends_on"} or moved and is_over):
-            raise RestDayBegun(first=_first_open())
+        if has_begun and (moved - {"ends_on"} or (moved and is_over)):
+            raise RestDayBegun(first=_first_open() - ONE_DAY)
         if has_begun and moved and rest.ends_on is not None and rest.ends_on < _first_open() - ONE_DAY:
             raise RestDayBegun(first=_first_open() - ONE_DAY)
         if not has_begun and "starts_on" in moved:

@@ -14,7 +14,6 @@ from rebootcamp.core.permissions import ROLES
 from rebootcamp.models.sql.columns import Identity, Instant, one_of
 from rebootcamp.storage.sql import Base
 
-
 DAY_COLUMNS = ("timezone", "day_start_hour", "former_timezone", "former_day_start_hour", "held_on", "held_until")
 
 

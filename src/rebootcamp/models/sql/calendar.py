@@ -13,7 +13,7 @@ from rebootcamp.storage.sql import Base
 
 
 class RestDay(Base):
-    """Dates that rest, both ends included: all of them, or one day of each week (1 is Monday, `ends_on` may be open)."""
+    """Dates that rest, both ends included: all of them, or one day of each week (1: Monday; `ends_on` may be open)."""
 
     __tablename__ = "rest_days"
     __table_args__ = (

@@ -13,8 +13,8 @@ from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.events.journal import LearnerLine
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.gamification.progression import Badge, RuleBook, Standing, Step, advance
-from rebootcamp.services.gamification.rules import compile_rule
 from rebootcamp.services.gamification.rest_days import calendar_of
+from rebootcamp.services.gamification.rules import compile_rule
 from rebootcamp.services.gamification.streaks import Streak
 from rebootcamp.storage.statements import fetch_all
 
