@@ -90,16 +90,16 @@ def test_around_every_clock_change_days_follow_each_other_without_gap_or_return(
     assert changes > 600
 
 
-@given(st.sampled_from(ZONES), st.sampled_from(HOURS), st.datetimes(datetime(1972, 1, 1), datetime(2037, 1, 1)))
-@example("Pacific/Apia", 4, datetime(2011, 12, 30, 11))
-@example("Pacific/Kwajalein", 12, datetime(1993, 8, 21, 13))
+@given(st.sampled_from(ZONES), st.sampled_from(HOURS), st.integers(0, 67 * 525_960))
+@example("Pacific/Apia", 4, 22_087_380)
+@example("Pacific/Kwajalein", 12, 12_432_300)
 @settings(max_examples=500)
-def test_instant_lies_within_the_date_it_belongs_to(zone: str, hour: int, naive: datetime) -> None:
-    rule, instant = DayRule(zone, hour), naive.replace(tzinfo=UTC, microsecond=0)
+def test_instant_lies_within_the_date_it_belongs_to(zone: str, hour: int, minutes: int) -> None:
+    rule, instant = DayRule(zone, hour), datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
     day = rule.date_of(instant)
     assert rule.start_of(day) <= instant < rule.start_of(day + ONE_DAY)
     assert rule.date_of(instant + HALF_HOUR) >= day
-    assert day <= latest_date(instant) or naive.year < 1995
+    assert day <= latest_date(instant) or instant.year < 1995
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,12 @@ def test_day_start_changes_as_the_zone_does() -> None:
 # What a traveller does: wait so many minutes, then perhaps choose another zone and hour.
 rules = st.builds(DayRule, st.sampled_from(ZONES), st.integers(0, 12))
 journeys = st.lists(st.tuples(st.integers(1, 2000), st.none() | rules), min_size=5, max_size=40)
-starts = st.datetimes(datetime(1993, 1, 1), datetime(2030, 1, 1)).map(lambda naive: naive.replace(tzinfo=UTC))
+starts = st.integers(0, 37 * 525_960).map(lambda minutes: datetime(1993, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes))
 
 
-def travelled(start: datetime, first: DayRule, journey: list[tuple[int, DayRule | None]]) -> Iterator[tuple[datetime, Days]]:
+def travelled(
+    start: datetime, first: DayRule, journey: list[tuple[int, DayRule | None]]
+) -> Iterator[tuple[datetime, Days]]:
     """Yield each moment of a journey, a quarter of an hour apart, with the days as they are told then."""
     days, now = Days(first), start.replace(second=0, microsecond=0)
     for minutes, rule in journey:
