@@ -166,6 +166,24 @@ def test_freeze_is_taken_from_the_bank_and_holds_its_day() -> None:
     )
 
 
+def test_place_in_the_bank_that_a_freeze_leaves_is_earned_again() -> None:
+    place = FreezePlaced(learner_id=1, on=day(15).isoformat())
+    story = [*done(*range(14)), (place, day(14)), *done(*range(14, 21))]
+    assert [told(story[:n]).freezes for n in (14, 15, 21, 22)] == [2, 1, 1, 2]
+    assert recount(told(story), active_of(story)) == told(story)
+
+
+def test_change_of_mind_forgets_what_the_first_change_bridged() -> None:
+    who = Traveller(DayRule("Europe/Paris"), datetime(2026, 5, 1, 10, tzinfo=UTC))
+    who.act()
+    who.move(DayRule("Asia/Tokyo"))
+    assert who.streak.dates(BRIDGED) == [date(2026, 5, 2)]
+    who.move(DayRule("Europe/Paris"))
+    assert who.streak.protected == {}
+    who.now += 2 * ONE_DAY
+    assert who.run == 0
+
+
 def test_freeze_outlives_what_earned_it_and_is_owed_to_the_bank() -> None:
     place = FreezePlaced(learner_id=1, on=day(7).isoformat())
     story = [*done(*range(7)), (place, day(6)), (revoked(completed()), day(0))]
