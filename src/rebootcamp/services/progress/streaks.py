@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 
 from rebootcamp.core import clock
@@ -72,12 +73,12 @@ class Diary:
         """Read a locked line, as of now."""
         return cls(Streak.from_row(vars(line)), line.days, calendar_of(line.calendar_version), clock.now())
 
-    @property
+    @cached_property
     def today(self) -> date:
         """Return the learner's date."""
         return self.days.date_of(self.now)
 
-    @property
+    @cached_property
     def off(self) -> Off:
         """Return what tells whether a date may pass without activity."""
         return off_days(self.streak, self.calendar, self.days.rule.timezone)
