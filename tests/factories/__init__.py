@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
+import time_machine
 
+from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.accounts import User
@@ -74,6 +77,14 @@ def make_badge(code: str = "first_step", *, at_least: int = 1, **fields: Any) ->
 def complete(actor: Actor, challenge: Challenge, answer: str | None = None) -> challenges.Completed:
     """Complete a challenge as a learner."""
     return challenges.complete_challenge(actor, challenge.id, answer=answer, evidence=None)
+
+
+def keep_streak(actor: Actor, *days_ago: int) -> None:
+    """Complete something on each of the days before today."""
+    now = clock.now()
+    for days in sorted(days_ago, reverse=True):
+        with time_machine.travel(now - timedelta(days=days), tick=False):
+            complete(actor, make_challenge())
 
 
 def drain() -> int:
