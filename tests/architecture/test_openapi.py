@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from rebootcamp.core import clock
 from tests.controllers.wire import Person, Wire
 from tests.factories import PASSWORD, complete, curve, drain, make_badge, make_challenge, make_group
 
 SNAPSHOT = Path(__file__).with_name("openapi_paths.json")
 FRENCH = {"Accept-Language": "fr"}
+REST = {"starts_on": str(clock.now().date() + timedelta(days=9)), "weekday": 7, "translations": {"en": "S", "fr": "D"}}
 PROBLEM_JSON = "application/problem+json"
 
 
@@ -85,6 +88,8 @@ def test_entity_tags_are_documented_exactly_where_they_are_sent(wire: Wire) -> N
     make_badge("first_step")
     make_challenge()
     places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "global", "group_id": make_group()}
+    places["rest_id"] = 1
+    wire.post("/api/calendar", ada, json=REST)
     for path, method, operation in wire.operations():
         if method == "get" and path.startswith("/api/"):
             answer = wire.get(path.format(**places), ada)
@@ -118,6 +123,7 @@ def ada(wire: Wire) -> Person:
     wire.post(f"{ada.path}/completions/{done.id}/revoke", root, json=reason)
     wire.post("/api/submissions/1/reject", root, json=reason)
     wire.post("/api/users/me/share-links", ada, json={})
+    wire.post("/api/calendar", root, json=REST)
     complete(ada.actor, make_challenge(validation="approval"))
     return ada
 
@@ -139,6 +145,9 @@ READS = {
     "/api/badges/gift": "get_badge",
     "/api/users/me": "get_me",
     "/api/users/me/share-links": "list_share_links",
+    "{me}/streak": "get_streak",
+    "/api/calendar": "list_rest_days",
+    "/api/calendar/1": "get_rest_day",
     "{me}": "get_user",
     "{me}/eco": "get_learner_savings",
     "/api/eco": "get_platform_savings",

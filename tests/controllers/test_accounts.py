@@ -24,6 +24,8 @@ USER_FIELDS = {
     "role",
     "locale",
     "timezone",
+    "day_start_hour",
+    "days_change_at",
     "is_active",
     "email_verified",
     "created_at",

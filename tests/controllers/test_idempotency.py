@@ -19,7 +19,7 @@ from rebootcamp.models.sql.operations import IdempotencyKey
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import complete, curve, make_badge, make_challenge, make_group
+from tests.factories import complete, curve, keep_streak, make_badge, make_challenge, make_group
 
 KEY = {"Idempotency-Key": "8c0a7f3e-5f0b"}
 REPLAYED = "Idempotent-Replayed"
@@ -74,6 +74,19 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "POST", f"{group_path}/leave", None, 204
     yield "POST", f"{group_path}/join-code", None, 200
     yield "DELETE", group_path, None, 204
+    yield from _commands_about_days(root)
+
+
+def _commands_about_days(root: Person) -> Iterator[tuple[str, str, Any, int]]:
+    keep_streak(root.actor, *range(2, 9))
+    yesterday, later = (str(clock.now().date() + timedelta(days=n)) for n in (-1, 5))
+    yield "POST", "/api/users/me/repairs", {"on": yesterday}, 201
+    yield "POST", "/api/users/me/freezes", {"on": later}, 201
+    yield "DELETE", f"/api/users/me/freezes/{later}", None, 204
+    rest = {"starts_on": later, "ends_on": later, "translations": {"en": "Rest", "fr": "Repos"}}
+    yield "POST", "/api/calendar", rest, 201
+    yield "PATCH", "/api/calendar/1", {"weekday": 7}, 200
+    yield "DELETE", "/api/calendar/1", None, 204
 
 
 def test_every_command_gives_its_first_answer_again(wire: Wire, root: Person) -> None:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import psycopg2.extensions
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from flask import Flask
 from pymongo import monitoring
 
+from rebootcamp.core.clock import now
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire
@@ -240,6 +242,31 @@ def test_why_a_level_is_one_statement_at_any_length(wire: Wire, veteran: Person,
             wire.read(f"{veteran.path}/level", veteran)
         # The other one authenticates.
         assert cost.counts == (2, 0)
+
+
+def test_calendar_is_read_once_for_each_version(wire: Wire, veteran: Person, root: Person, measure: Any) -> None:
+    rest = {"starts_on": str(now().date() + timedelta(days=9)), "weekday": 7, "translations": {"en": "S", "fr": "D"}}
+    assert wire.post("/api/calendar", root, json=rest).status_code == 201
+    costs = []
+    for _ in range(3):
+        path = f"/api/challenges/{make_challenge().id}/complete"
+        with measure() as cost:
+            assert wire.post(path, veteran, json={}).status_code == 201
+        costs.append(len(cost.sql) - COMPLETION_STATEMENTS)
+    assert costs == [1, 0, 0]
+
+
+def test_streak_and_what_learners_do_to_it_cost_the_same_at_any_length(
+    wire: Wire, veteran: Person, measure: Any
+) -> None:
+    for length in HISTORIES:
+        if length > 3:
+            grow(veteran, length)
+        with measure() as read:
+            wire.read(f"{veteran.path}/streak", veteran)
+        with measure() as refused:
+            wire.post("/api/users/me/freezes", veteran, json={"on": str(now().date() + timedelta(days=2))})
+        assert (read.counts, refused.counts) == ((3, 0), (2, 0))
 
 
 @pytest.mark.parametrize("name", ["history", "badges", "score"])

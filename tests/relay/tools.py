@@ -56,7 +56,7 @@ def register(email: str, role: str) -> Actor:
         session.flush()
         open_line(user.id)
         record(AccountRegistered(learner_id=user.id))
-    return Actor(user.id, role, "UTC")
+    return Actor(user.id, role)
 
 
 def journal_size() -> int:

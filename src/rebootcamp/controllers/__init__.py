@@ -5,6 +5,7 @@ from __future__ import annotations
 from rebootcamp.controllers import (
     accounts,
     badges,
+    calendar,
     challenges,
     eco,
     groups,
@@ -26,5 +27,6 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     leaderboards.blueprint,
     groups.blueprint,
     eco.blueprint,
+    calendar.blueprint,
     operations.blueprint,
 )

@@ -148,7 +148,7 @@ def _rendered(challenge: Any, *, completed: bool) -> dict[str, Any]:
 
 def _completed(done: challenges.Completed, status: int) -> Response:
     rewards = rewards_of(done.recorded)
-    names = badge_names(done.recorded.rules_version) if rewards.badges else {}
+    names = badge_names(done.recorded.line.rules_version) if rewards.badges else {}
     return json_response(render_completed(done.completion, rewards, names, current_language()), status)
 
 

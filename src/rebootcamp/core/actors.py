@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rebootcamp.core.days import UTC_DAYS, Days
 from rebootcamp.core.errors import Forbidden, NotFound
 from rebootcamp.core.permissions import is_allowed
 
@@ -27,7 +28,7 @@ class Actor:
 
     user_id: int
     role: str
-    timezone: str = "UTC"
+    days: Days = UTC_DAYS
 
     def confirmed(self, row: Mapping[Any, Any] | None) -> Actor:
         """Return the actor himself: authenticated before."""

@@ -9,11 +9,14 @@ from datetime import date, datetime
 from typing import Any, Final, Protocol
 
 from rebootcamp.core import clock
+from rebootcamp.core.days import Days
 from rebootcamp.core.errors import NotFound
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.ids import event_id
 from rebootcamp.core.json import dumps_text
 from rebootcamp.events.facts import Fact, RecordedEvent
+from rebootcamp.models.sql.accounts import day_columns
+from rebootcamp.models.sql.calendar import CALENDAR_VERSION
 from rebootcamp.models.sql.levels import CURVE_VERSION
 from rebootcamp.models.sql.operations import RULES_VERSION
 from rebootcamp.models.sql.progress import LearnerState
@@ -25,8 +28,9 @@ LINES: Final = "learner_lines"
 
 # For a command's own first statement, which locks `FOR UPDATE OF s` before anything else; see `hold_line`.
 LINE_COLUMNS: Final = f"""s.user_id, s.last_seq, s.challenge_points, s.badge_points, s.xp_total, s.daily_streak,
-        s.longest_daily_streak, s.last_active_on, s.counters, s.held_badges, s.measured_version, u.timezone,
-        m.rules_version AS rules_number, {RULES_VERSION} AS rules_version, {CURVE_VERSION}"""
+        s.longest_daily_streak, s.perfect_quiz_streak, s.last_active_on, s.freezes, s.protected_days, s.counters,
+        s.held_badges, s.measured_version, m.rules_version AS rules_number, {RULES_VERSION} AS rules_version,
+        {CURVE_VERSION}, {CALENDAR_VERSION}, {day_columns("u")}"""
 LINE_TABLES: Final = "learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m"
 
 _LOCK: Final = f"SELECT {LINE_COLUMNS} FROM {LINE_TABLES} WHERE s.user_id = %(user_id)s FOR UPDATE OF s"  # noqa: S608
@@ -50,8 +54,10 @@ _SAVE: Final = """
         last_seq = %(last_seq)s::bigint, challenge_points = %(challenge_points)s::integer,
         badge_points = %(badge_points)s::integer, xp_total = %(xp_total)s::integer,
         daily_streak = %(daily_streak)s::integer, longest_daily_streak = %(longest_daily_streak)s::integer,
-        last_active_on = %(last_active_on)s::date, counters = %(counters)s::jsonb,
-        held_badges = %(held_badges)s::jsonb, measured_version = %(measured_version)s::integer
+        perfect_quiz_streak = %(perfect_quiz_streak)s::integer, last_active_on = %(last_active_on)s::date,
+        freezes = %(freezes)s::integer, protected_days = %(protected_days)s::jsonb,
+        counters = %(counters)s::jsonb, held_badges = %(held_badges)s::jsonb,
+        measured_version = %(measured_version)s::integer
     WHERE user_id = %(user_id)s::bigint"""
 
 
@@ -77,21 +83,25 @@ class LearnerLine:
     xp_total: int
     daily_streak: int
     longest_daily_streak: int
+    perfect_quiz_streak: int
     last_active_on: date | None
+    freezes: int
+    protected_days: dict[str, Any]
     counters: dict[str, Any]
     held_badges: dict[str, Any]
     measured_version: int
-    timezone: str
     rules_number: int
     rules_version: str
     curve_version: str
+    calendar_version: str
+    days: Days
 
     def totals(self) -> Totals:
         """Return the figures as they are now."""
         return Totals(self.challenge_points, self.badge_points, self.xp_total, self.daily_streak, self.last_active_on)
 
 
-_LINE_FIELDS: Final = [item.name for item in fields(LearnerLine)]
+_LINE_FIELDS: Final = [item.name for item in fields(LearnerLine) if item.name != "days"]
 
 
 @dataclass(frozen=True)
@@ -101,8 +111,7 @@ class Recorded:
     events: Sequence[RecordedEvent]
     before: Totals
     after: Totals
-    rules_version: str
-    curve_version: str
+    line: LearnerLine
 
 
 class Reaction(Protocol):
@@ -152,7 +161,7 @@ def hold_line(row: Row) -> LearnerLine:
     with transaction() as session:
         lines: dict[int, LearnerLine] = session.info.setdefault(LINES, {})
         if row["user_id"] not in lines:
-            lines[row["user_id"]] = LearnerLine(**{name: row[name] for name in _LINE_FIELDS})
+            lines[row["user_id"]] = LearnerLine(**{name: row[name] for name in _LINE_FIELDS}, days=Days.from_row(row))
         return lines[row["user_id"]]
 
 
@@ -170,7 +179,7 @@ def record(fact: Fact, *, occurred_at: datetime | None = None, local_date: date 
     with transaction():
         line = lock_line(fact.learner_id)
         at = occurred_at or clock.now()
-        day = local_date or clock.local_date(at, line.timezone)
+        day = local_date or line.days.date_of(at)
         before, events, queue = line.totals(), list[RecordedEvent](), deque([fact])
         reactions = [react(line) for react in _subscribers.reactions]
         while queue:
@@ -181,7 +190,7 @@ def record(fact: Fact, *, occurred_at: datetime | None = None, local_date: date 
         # In one round trip: nobody waits for their answers.
         run_all([_save(line, events, at, day), *(write for reaction in reactions for write in reaction.writes())])
         failpoint("journal.saved")
-        return Recorded(events, before, line.totals(), line.rules_version, line.curve_version)
+        return Recorded(events, before, line.totals(), line)
 
 
 def _next(line: LearnerLine, fact: Fact, at: datetime, day: date) -> RecordedEvent:
@@ -192,7 +201,7 @@ def _next(line: LearnerLine, fact: Fact, at: datetime, day: date) -> RecordedEve
         seq=line.last_seq,
         occurred_at=at,
         local_date=day,
-        timezone=line.timezone,
+        timezone=line.days.rule_at(at).timezone,
         fact=fact,
     )
 
@@ -212,9 +221,11 @@ def _save(line: LearnerLine, events: Sequence[RecordedEvent], at: datetime, day:
     return _SAVE, {
         **vars(line),
         "counters": dumps_text(line.counters),
+        "protected_days": dumps_text(line.protected_days),
         "held_badges": dumps_text(line.held_badges),
         "events": dumps_text(rows),
         "occurred_at": at,
         "local_date": day,
+        "timezone": line.days.rule_at(at).timezone,
         "now": clock.now(),
     }

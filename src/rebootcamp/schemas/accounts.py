@@ -11,10 +11,21 @@ from zoneinfo import available_timezones
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from rebootcamp.core.days import LATEST_START_HOUR
 from rebootcamp.core.languages import LANGUAGES
 from rebootcamp.core.permissions import ROLES, canonical_role
 from rebootcamp.integrations.email_addresses import normalise_email
-from rebootcamp.schemas.base import Boolean, Instant, Message, PageArguments, RequestSchema, String, page_of, refuse
+from rebootcamp.schemas.base import (
+    Boolean,
+    Instant,
+    Integer,
+    Message,
+    PageArguments,
+    RequestSchema,
+    String,
+    page_of,
+    refuse,
+)
 
 MAX_EMAIL, MAX_NAME = 254, 80
 PASSWORD_LENGTH = validate.Length(12, 128)
@@ -117,6 +128,10 @@ class ProfilePatch(RequestSchema):
     display_name = String(validate=NAME)
     locale = String(validate=validate.OneOf(LANGUAGES))
     timezone = String(validate=is_timezone, metadata=TIMEZONE)
+    day_start_hour = Integer(
+        validate=validate.Range(0, LATEST_START_HOUR),
+        metadata={"description": "The hour at which a day begins; it and the zone count from the next local day on."},
+    )
 
 
 class AccountPatch(RequestSchema):
@@ -145,6 +160,13 @@ class UserOut(ma.Schema):
     role = fields.String(required=True, validate=validate.OneOf(ROLES))
     locale = fields.String(required=True, validate=validate.OneOf(LANGUAGES))
     timezone = fields.String(required=True)
+    day_start_hour = fields.Integer(required=True)
+    days_change_at = Instant(
+        attribute="held_until",
+        required=True,
+        allow_none=True,
+        metadata={"description": "When zone and day start began or will begin to count; null: they always have."},
+    )
     is_active = fields.Boolean(required=True)
     email_verified = fields.Boolean(required=True)
     created_at = Instant(required=True)

@@ -28,6 +28,7 @@ from rebootcamp.events.store import list_dead_letters, list_pending, readable, s
 from rebootcamp.models.mongo.badges import AwardDocument, BadgeDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant
+from rebootcamp.models.sql.calendar import RestDay
 from rebootcamp.models.sql.challenges import ChallengeCompletion
 from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.levels import LevelDefinition
@@ -38,6 +39,7 @@ from rebootcamp.services.gamification.levels import first_fault
 from rebootcamp.services.gamification.measures import is_standard_key
 from rebootcamp.services.gamification.progression import Standing
 from rebootcamp.services.gamification.replay import replay
+from rebootcamp.services.gamification.rest_days import Calendar, rest_of
 from rebootcamp.services.gamification.rulebook import ONE_LEVEL, RuleBook
 from rebootcamp.services.integrity_totals import ExpectedSavings, counted_members
 from rebootcamp.storage import mongo
@@ -110,6 +112,7 @@ class _Ledgers:
     grants: dict[int, dict[str, BadgeGrant]]
     rules: RuleBook
     pending: dict[int, set[int]]
+    calendar: Calendar
 
     def held(self, user_id: int) -> dict[str, BadgeGrant]:
         """Return the grants that were not revoked."""
@@ -213,6 +216,7 @@ def _read_ledgers(cut: Cut) -> _Ledgers:
         grants=grants,
         rules=load_rules(0, ONE_LEVEL),
         pending=pending,
+        calendar=Calendar(map(rest_of, cut.sql.execute(sa.select(RestDay.__table__)).mappings())),
     )
 
 
@@ -252,7 +256,8 @@ def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: li
     report.expect("held badges", subject, sorted(state.held_badges), sorted(held))
     report.expect("experience", subject, state.xp_total, ledgers.xp.get(user_id, 0))
     if len(events) == len(rows):
-        kept, made = standing_of(state), replay(events, ledgers.rules, state.measured_version)
+        kept = standing_of(state)
+        made = replay(events, ledgers.rules, state.measured_version, ledgers.calendar)
         report.expect("replay", subject, _without_forgotten(kept, made, ledgers.rules), made)
         report.expect("completions", subject, ledgers.completions[user_id], _completions_of(events))
         granted = {code: _grant_fields(grant) for code, grant in ledgers.grants[user_id].items()}

@@ -15,7 +15,14 @@ from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.storage.mongo import collection, guarded
 from rebootcamp.storage.transactions import transaction
 
-VERSIONS: Final = ("epoch", "token_epoch", "rules_version", "catalogue_version", "levels_version")
+VERSIONS: Final = (
+    "epoch",
+    "token_epoch",
+    "rules_version",
+    "catalogue_version",
+    "levels_version",
+    "calendar_version",
+)
 CURRENT: Final = sa.select(AppMeta).execution_options(populate_existing=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from threading import Lock
 from typing import Any, Final, cast
@@ -15,8 +15,9 @@ from flask_jwt_extended import JWTManager, create_access_token
 from rebootcamp.config import Settings
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor, Caller
+from rebootcamp.core.days import Days
 from rebootcamp.core.errors import Unauthenticated
-from rebootcamp.models.sql.accounts import CALLER_COLUMNS
+from rebootcamp.models.sql.accounts import CALLER_COLUMNS, day_columns
 from rebootcamp.services import tokens
 from rebootcamp.storage.statements import fetch_one
 
@@ -28,7 +29,9 @@ TOKEN_TYPE: Final = "access"  # noqa: S105
 REQUIRED_CLAIMS: Final = ["exp", "iat", "sub", "aud", "iss", "typ"]
 REMEMBERED_TOKENS: Final = 4096
 
-CALLER: Final = f"SELECT {CALLER_COLUMNS} FROM users u CROSS JOIN app_meta m WHERE u.id = %(user_id)s"  # noqa: S608
+CALLER: Final = (
+    f"SELECT {CALLER_COLUMNS}, {day_columns('u')} FROM users u CROSS JOIN app_meta m WHERE u.id = %(user_id)s"  # noqa: S608
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Bearer:
         )
         if row is None or not is_current:
             raise Unauthenticated
-        actor = Actor(self.user_id, row["caller_role"], row["caller_timezone"])
+        actor = Actor(self.user_id, row["caller_role"])
         if self.permission is not None:
             actor.require(self.permission)
         g.actor = actor
@@ -178,7 +181,9 @@ def settle() -> None:
     """Hold a caller who is only identified against his row now, with one statement."""
     bearer: Bearer | None = g.get("bearer")
     if bearer is not None and "actor" not in g:
-        bearer.confirmed(fetch_one(CALLER, {"user_id": bearer.user_id}))
+        row = fetch_one(CALLER, {"user_id": bearer.user_id})
+        actor = bearer.confirmed(row)
+        g.actor = replace(actor, days=Days.from_row(row)) if row else actor
 
 
 def current_caller() -> Caller:

@@ -167,7 +167,7 @@ class _Story:
         with transaction() as session:
             user = accounts.register(NewAccount(**fields, password=PASSWORD))
             session.execute(sa.update(User).where(User.id == user.id).values(password_hash=PASSWORD_HASH))
-        self.actors[person["email"]] = Actor(user.id, user.role, user.timezone)
+        self.actors[person["email"]] = Actor(user.id, user.role, user.days)
 
     def _do(self, learner: Mapping[str, Any], deed: Deed) -> None:
         kind = deed.challenge["validation"]

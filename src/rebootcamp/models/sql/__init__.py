@@ -3,6 +3,7 @@
 from rebootcamp.models.sql import (
     accounts,
     badges,
+    calendar,
     challenges,
     eco,
     groups,
@@ -16,6 +17,7 @@ from rebootcamp.models.sql import (
 __all__ = [
     "accounts",
     "badges",
+    "calendar",
     "challenges",
     "eco",
     "groups",

@@ -29,6 +29,7 @@ class AppMeta(Base):
     rules_version: Mapped[int] = mapped_column(default=1)
     catalogue_version: Mapped[int] = mapped_column(default=1)
     levels_version: Mapped[int] = mapped_column(default=1)
+    calendar_version: Mapped[int] = mapped_column(default=1)
 
 
 class IdempotencyKey(Base):

@@ -94,7 +94,7 @@ def card_of(progress: Any, names: Names, icons: Mapping[str, str], language: str
         xp=row["xp_total"],
         xp_floor=level.xp_floor,
         xp_next=level.xp_next,
-        streak=progress.streak.as_of(progress.local_date),
+        streak=progress.diary.daily,
         score=row["challenge_points"] + progress.summary.totals["badge_points"],
         badges=len(held),
         medals=tuple(medals),

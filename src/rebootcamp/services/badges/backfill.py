@@ -127,7 +127,7 @@ def _judge(session: Session, job: BackfillJob, user_id: int) -> int:
     deeds = (
         Deed(row["type"], row["payload"], row["local_date"]) for row in stream_deeds(session, [user_id], trial.types)
     )
-    today = clock.local_date(clock.now(), line.timezone)
+    today = line.days.date_of(clock.now())
     standing, met_on = trial.run(standing, deeds, today)
     _take_over(line, standing, book)
     held = standing.held.get(badge.code)

@@ -29,7 +29,8 @@ _CATALOGUE: Final = f"""
     SELECT d.code, d.tier, d.points, d.icon, d.criteria, d.translations, d.version, d.is_active,
         (SELECT count(*) FROM badge_grants g WHERE g.badge_code = d.code AND g.revoked_at IS NULL) AS holders,
         d.is_revocable, d.valid_days, d.rule_version, s.counters, s.held_badges, s.challenge_points, s.badge_points,
-        s.xp_total, s.daily_streak, s.longest_daily_streak, s.last_active_on, s.measured_version,
+        s.xp_total, s.daily_streak, s.longest_daily_streak, s.perfect_quiz_streak, s.last_active_on, s.freezes,
+        s.protected_days, s.measured_version,
         {CURVE_VERSION}
     FROM badge_definitions d CROSS JOIN app_meta m LEFT JOIN learner_states s ON s.user_id = %(user_id)s
     WHERE (%(code)s::text IS NULL AND d.is_active OR d.code = %(code)s::text)
@@ -114,7 +115,7 @@ def list_badges(actor: Actor, page: PageRequest, *, tier: str | None) -> Page[Ba
     """List the active badges by code."""
     key = page.key(ORDER, (str,))
     rows = _catalogue(actor, code=None, after=key and key[0], tier=tier, limit=page.limit + 1)
-    today = clock.local_date(clock.now(), actor.timezone)
+    today = actor.days.date_of(clock.now())
     return paginate([_view(row, today) for row in rows], page.limit, ORDER, lambda view: (view.row["code"],))
 
 
@@ -123,7 +124,7 @@ def get_badge(actor: Actor, code: str) -> BadgeView:
     rows = _catalogue(actor, code=code, after=None, tier=None, limit=1)
     if not rows:
         raise NotFound("badge")
-    return _view(rows[0], clock.local_date(clock.now(), actor.timezone))
+    return _view(rows[0], actor.days.date_of(clock.now()))
 
 
 def _catalogue(actor: Actor, *, code: str | None, after: object, tier: str | None, limit: int) -> list[Row]:

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
+from rebootcamp.core.days import Days
 from rebootcamp.core.errors import NotFound
 from rebootcamp.events.store import stream_deeds
-from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.accounts import DAY_COLUMNS, User
 from rebootcamp.models.sql.badges import BadgeDefinition, RuleMeasure
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.badges.definitions import refuse_unknown_badges
@@ -86,7 +87,7 @@ def _pages(session: Session) -> Iterator[Sequence[Row]]:
     after = 0
     while True:
         statement = (
-            sa.select(LearnerState.__table__, User.display_name, User.timezone)
+            sa.select(LearnerState.__table__, User.display_name, *(getattr(User, name) for name in DAY_COLUMNS))
             .join(User, User.id == LearnerState.user_id)
             .where(LearnerState.user_id > after)
             .order_by(LearnerState.user_id)
@@ -115,7 +116,7 @@ def _try_page(session: Session, preview: Preview, trial: Trial, page: Sequence[R
 
 def _try_one(preview: Preview, trial: Trial, row: Row, deeds: Iterator[Deed], code: str | None) -> None:
     standing = standing_of(SimpleNamespace(**row))
-    today = clock.local_date(clock.now(), row["timezone"])
+    today = Days.from_row(row).date_of(clock.now())
     _, met_on = trial.run(standing, deeds, today)
     preview.examined += 1
     held = standing.held.get(code) if code else None

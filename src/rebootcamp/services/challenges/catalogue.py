@@ -116,7 +116,7 @@ def touch_catalogue(session: Session) -> None:
 
 
 def _views(actor: Actor, now: datetime) -> sa.Select[Challenge, bool]:
-    day = clock.local_date(now, actor.timezone)
+    day = actor.days.date_of(now)
     period = sa.case({cadence: period_of(cadence, day) for cadence in CADENCES}, value=Challenge.cadence)
     done = sa.exists().where(
         ChallengeCompletion.user_id == actor.user_id,

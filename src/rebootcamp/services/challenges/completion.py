@@ -105,7 +105,7 @@ def complete_challenge(
     with transaction():
         line, challenge = _locked(caller, challenge_id, now)
         _verify_answer(challenge, line.user_id, answer, now)
-        completion = _insert(challenge, line.user_id, now, clock.local_date(now, line.timezone), evidence or {})
+        completion = _insert(challenge, line.user_id, now, line.days.date_of(now), evidence or {})
         if completion.status == "pending":
             recorded = record(ChallengeSubmitted(**described(challenge, completion)), occurred_at=now)
         else:

@@ -11,11 +11,20 @@ from rebootcamp.core import clock
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeFact, ChallengeRevoked
 from rebootcamp.events.facts import Fact, RecordedEvent
-from rebootcamp.services.gamification.criteria import DAILY, POINTS, XP, Criterion, Situation, badge_signal, readings_of
+from rebootcamp.services.gamification.criteria import (
+    DAILY,
+    PERFECT_QUIZ,
+    POINTS,
+    XP,
+    Criterion,
+    Situation,
+    badge_signal,
+    readings_of,
+)
 from rebootcamp.services.gamification.levels import Curve, level_of
 from rebootcamp.services.gamification.measures import added, counter_key, occurrence, tally
 from rebootcamp.services.gamification.rulebook import Badge, RuleBook
-from rebootcamp.services.gamification.streaks import Streak, extend, recount
+from rebootcamp.services.gamification.streaks import NO_REST_DAYS, RestDays, Streak, streak_after
 
 CHALLENGES, CO2E, CATEGORY_POINTS = "challenges", "co2e_grams", "category_points"
 
@@ -63,39 +72,46 @@ class Step:
     facts: tuple[Fact, ...] = ()
 
 
-def advance(standing: Standing, event: RecordedEvent, rules: RuleBook, active_days: ActiveDays) -> Step:
+def advance(
+    standing: Standing,
+    event: RecordedEvent,
+    rules: RuleBook,
+    active_days: ActiveDays,
+    rest_days: RestDays = NO_REST_DAYS,
+) -> Step:
     """Apply one event. `active_days` gives the days on which valid completions remain, for the rare recount."""
     fact = event.fact
+    longest = standing.streak.longest
+    standing = replace(standing, streak=streak_after(standing.streak, event, active_days, rest_days))
+    is_longer = standing.streak.longest > longest
     if isinstance(fact, BadgeAwarded):
         return _badge_awarded(standing, event, fact, rules)
     if isinstance(fact, BadgeRevoked):
         return _badge_revoked(standing, event, fact, rules)
     counted = occurrence(fact.type)
     if counted is None:
-        return Step(standing)
-    return _deed(standing, event, counted[1], rules, active_days)
+        # A repaired day may lengthen a streak, and so earn a badge.
+        return _award_newly_met(Step(standing), {DAILY} if is_longer else (), rules, event)
+    return _deed(standing, event, counted[1], rules)
 
 
-def _deed(standing: Standing, event: RecordedEvent, sign: int, rules: RuleBook, active_days: ActiveDays) -> Step:
+def _deed(standing: Standing, event: RecordedEvent, sign: int, rules: RuleBook) -> Step:
     """Apply something that the learner did (`sign` 1), or that was taken back (-1)."""
     fact = event.fact
     counters, signals = tally(
         standing.counters, fact.type, vars(fact), event.local_date, rules.measures, standing.measured
     )
-    streak = extend(standing.streak, event.local_date) if sign > 0 else None
     moved = replace(
         standing,
         challenge_points=standing.challenge_points + (fact.score_points if isinstance(fact, ChallengeFact) else 0),
         xp_total=standing.xp_total + fact.xp_points,
-        streak=streak or recount(active_days()),
         counters=added(counters, _challenge_changes(fact, sign)),
     )
     reason = fact.type.partition(".")[0] + ("_revoked" if sign < 0 else "")
     step = Step(moved, (XpGrant(reason, fact.xp_points, getattr(fact, "category", None)),))
-    signals |= {POINTS, XP, DAILY}
     if sign < 0:
         return _revoke_no_longer_met(step, event, rules)
-    return _award_newly_met(step, signals, rules, event)
+    return _award_newly_met(step, signals | {POINTS, XP, DAILY, PERFECT_QUIZ}, rules, event)
 
 
 def _badge_awarded(standing: Standing, event: RecordedEvent, fact: BadgeAwarded, rules: RuleBook) -> Step:
@@ -150,7 +166,7 @@ def situation_of(standing: Standing, day: date, curve: Curve) -> Situation:
         xp=standing.xp_total,
         level=level_of(standing.xp_total, curve).number,
         daily=standing.streak.longest,
-        perfect_quiz=0,
+        perfect_quiz=standing.streak.perfect_quizzes,
         held=standing.held,
         day=day,
     )

@@ -8,8 +8,10 @@ from rebootcamp.core import clock
 from rebootcamp.events.badges import BadgeAwarded
 from rebootcamp.events.journal import Recorded, Totals
 from rebootcamp.services.gamification.curves import curve_at
+from rebootcamp.services.gamification.engine import standing_of
 from rebootcamp.services.gamification.levels import level_of
-from rebootcamp.services.gamification.streaks import Streak
+from rebootcamp.services.gamification.rest_days import calendar_of
+from rebootcamp.services.gamification.streaks import off_days
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,10 @@ class Rewards:
 def rewards_of(recorded: Recorded) -> Rewards:
     """Summarise one recorded deed."""
     first, after = recorded.events[0], recorded.after
-    deed, curve = first.fact, curve_at(recorded.curve_version)
-    streak = Streak(after.daily_streak, after.daily_streak, after.last_active_on)
+    deed, curve = first.fact, curve_at(recorded.line.curve_version)
+    line = recorded.line
+    streak = standing_of(line).streak
+    off = off_days(streak, calendar_of(line.calendar_version), line.days.rule.timezone)
     return Rewards(
         points=deed.score_points,
         xp=deed.score_points,
@@ -37,6 +41,6 @@ def rewards_of(recorded: Recorded) -> Rewards:
         level_before=level_of(recorded.before.xp_total, curve).number,
         level_after=level_of(after.xp_total, curve).number,
         # An old deed that was approved only now may have joined a run that is over.
-        daily_streak=streak.as_of(clock.local_date(clock.now(), first.timezone)),
+        daily_streak=streak.as_of(line.days.date_of(clock.now()), off),
         totals=after,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from rebootcamp.services.gamification.streaks import recount
+from rebootcamp.services.gamification.streaks import Streak, recount
 from rebootcamp.storage.statements import fetch_all
 
 WEEKS: Final = 53
@@ -35,7 +35,7 @@ class Activity:
     @property
     def longest_streak(self) -> int:
         """Return the longest run of consecutive active dates in the span."""
-        return recount(self.days).longest
+        return recount(Streak(), self.days).longest
 
 
 def get_activity(user_id: int, today: date, year: int | None) -> Activity:

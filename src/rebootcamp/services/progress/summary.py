@@ -8,17 +8,20 @@ from typing import Final
 
 from rebootcamp.core import clock
 from rebootcamp.core.challenges import CATEGORIES
+from rebootcamp.core.days import Days
 from rebootcamp.events.facts import UnreadableEvent
 from rebootcamp.events.projector import RECENT, fold_all, recent_entry
 from rebootcamp.events.store import first_events, has_dead_letters, newest_events, readable, recorded_from_json
 from rebootcamp.models.mongo.progress import ProgressDocument
+from rebootcamp.models.sql.accounts import day_columns
+from rebootcamp.models.sql.calendar import CALENDAR_VERSION
 from rebootcamp.models.sql.levels import CURVE_VERSION
 from rebootcamp.models.sql.operations import RULES_VERSION
 from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.levels import Level, level_of
 from rebootcamp.services.gamification.measures import counter_key
 from rebootcamp.services.gamification.progression import CATEGORY_POINTS, CHALLENGES, CO2E
-from rebootcamp.services.gamification.streaks import Streak
+from rebootcamp.services.progress.streaks import Diary
 from rebootcamp.storage.mongo import MongoUnavailable, reading
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_one
@@ -36,9 +39,8 @@ _OPEN: Final = """ch.is_published AND ch.archived_at IS NULL
 
 _VERSION_COLUMNS: Final = f"""
     c.role AS caller_role, c.token_version AS caller_token_version, c.is_active AS caller_is_active,
-    c.timezone AS caller_timezone, m.token_epoch, {RULES_VERSION} AS rules_version, m.catalogue_version,
-    {CURVE_VERSION},
-    u.id AS user_id, u.display_name, u.timezone, u.version AS user_version, s.last_seq,
+    m.token_epoch, {RULES_VERSION} AS rules_version, m.catalogue_version, {CURVE_VERSION}, {CALENDAR_VERSION},
+    u.id AS user_id, u.display_name, u.version AS user_version, s.last_seq, {day_columns("u")},
     o.published, o.published_set"""
 
 # Time alone may close one challenge and open another: the number of the open ones does not tell.
@@ -54,7 +56,7 @@ VERSION: Final = f"SELECT {_VERSION_COLUMNS} {_JOINS} WHERE c.id = %(caller_id)s
 _PROGRESS: Final = f"""
     SELECT {_VERSION_COLUMNS},
         s.challenge_points, s.badge_points, s.xp_total, s.daily_streak, s.longest_daily_streak,
-        s.perfect_quiz_streak, s.last_active_on, s.freezes, s.counters,
+        s.perfect_quiz_streak, s.last_active_on, s.freezes, s.protected_days, s.counters,
         (SELECT count(*) FROM challenges ch WHERE {_OPEN} AND EXISTS (
             SELECT 1 FROM challenge_completions cc
             WHERE cc.user_id = u.id AND cc.challenge_id = ch.id AND cc.status = 'validated')) AS published_completed,
@@ -83,14 +85,9 @@ class Progress:
     is_degraded: bool
 
     @property
-    def streak(self) -> Streak:
-        """Return the daily streak as stored; `as_of` tells whether it still runs."""
-        return Streak(self.row["daily_streak"], self.row["longest_daily_streak"], self.row["last_active_on"])
-
-    @property
-    def local_date(self) -> date:
-        """Return today by the learner's calendar."""
-        return local_date_of(self.row)
+    def diary(self) -> Diary:
+        """Return the streaks as they stand today."""
+        return Diary.from_row(self.row)
 
     @property
     def level(self) -> Level:
@@ -120,13 +117,21 @@ class Progress:
 
 def local_date_of(row: Row) -> date:
     """Return today by the calendar of the learner in a progress row."""
-    return clock.local_date(clock.now(), row["timezone"] or "UTC")
+    return Days.from_row(row).date_of(clock.now())
 
 
 def versions_of(row: Row) -> tuple[int | str, ...]:
     """Return what changes whenever the learner's figures or the texts about them do, of a progress row."""
     return tuple(
-        row[name] for name in ("last_seq", "user_version", "rules_version", "catalogue_version", "curve_version")
+        row[name]
+        for name in (
+            "last_seq",
+            "user_version",
+            "rules_version",
+            "catalogue_version",
+            "curve_version",
+            "calendar_version",
+        )
     )
 
 
