@@ -46,8 +46,6 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     badge = {"code": "new", "tier": "gold", "points": 1, "criteria": CRITERIA, "translations": TEXTS}
     person = {"email": "new@example.org", "password": "correct horse battery", "first_name": "N", "last_name": "N"}
     reason = {"reason": "Because."}
-    group, member = make_group(), {"user_ids": [ada.id]}
-    group_path, code = f"/api/groups/{group}", wire.read(f"/api/groups/{group}", root)["join_code"]
     yield "POST", "/api/auth/register", person, 201
     yield "PATCH", "/api/users/me", {"first_name": "Root"}, 200
     yield "PATCH", ada.path, {"role": "examiner"}, 200
@@ -66,6 +64,14 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "POST", "/api/levels/preview", curve(0, 50), 200
     yield "POST", "/api/users/me/share-links", {"label": "Blog"}, 201
     yield "DELETE", "/api/users/me/share-links/1", None, 204
+    yield "POST", "/api/badges/preview", {"criteria": CRITERIA}, 200
+    yield from _commands_about_groups(wire, root, ada)
+    yield from _commands_about_days(root)
+
+
+def _commands_about_groups(wire: Wire, root: Person, ada: Person) -> Iterator[tuple[str, str, Any, int]]:
+    group, member = make_group(), {"user_ids": [ada.id]}
+    group_path, code = f"/api/groups/{group}", wire.read(f"/api/groups/{group}", root)["join_code"]
     yield "POST", "/api/groups", {"name": "New"}, 201
     yield "PATCH", group_path, {"name": "Newer"}, 200
     yield "POST", f"{group_path}/members", member, 200
@@ -74,7 +80,6 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "POST", f"{group_path}/leave", None, 204
     yield "POST", f"{group_path}/join-code", None, 200
     yield "DELETE", group_path, None, 204
-    yield from _commands_about_days(root)
 
 
 def _commands_about_days(root: Person) -> Iterator[tuple[str, str, Any, int]]:
