@@ -225,7 +225,7 @@ def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: li
 
 def _without_forgotten(kept: Standing, made: Standing, rules: RuleBook) -> Standing:
     """Return a stored standing without the counters that no rule needs any more; nothing continues those."""
-    counted = {measure.key for measure in rules.measures.since}
+    counted = {measure.key for measure, since in rules.measures.since.items() if since <= made.measured}
     is_known = made.counters.keys() | counted
     counters = {key: value for key, value in kept.counters.items() if key in is_known or is_standard_key(key)}
     return replace(kept, counters=counters)
