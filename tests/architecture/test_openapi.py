@@ -16,6 +16,9 @@ from tests.factories import PASSWORD, complete, drain, make_badge, make_challeng
 SNAPSHOT = Path(__file__).with_name("openapi_paths.json")
 FRENCH = {"Accept-Language": "fr"}
 PROBLEM_JSON = "application/problem+json"
+NAMED = {"name": "New", "description": "New."}
+BADGE = {"code": "new", "tier": "gold", "points": 5, "criteria": {"xp": {"at_least": 1}}}
+BADGE |= {"translations": {"en": NAMED, "fr": NAMED}, "valid_days": 30, "is_revocable": False}
 
 
 def test_the_document_is_valid_openapi_3_1(wire: Wire) -> None:
@@ -140,6 +143,14 @@ READS = {
 }
 
 
+STAFF_READS = {
+    "/api/submissions": "list_submissions",
+    "/api/users": "list_users",
+    "/api/badges/gift/rules": "list_rules",
+    "/api/rules/lint": "lint_rules",
+}
+
+
 def test_the_bytes_of_reads_are_as_documented(wire: Wire, ada: Person) -> None:
     nobody, root = wire.join(), wire.admin()
     for delivered in (False, True):
@@ -155,10 +166,11 @@ def test_the_bytes_of_reads_are_as_documented(wire: Wire, ada: Person) -> None:
             assert not is_list or answers[0].json["items"], path
         if not delivered:
             drain()
-    for path, name in {"/api/submissions": "list_submissions", "/api/users": "list_users"}.items():
+    for path, name in STAFF_READS.items():
         answer = wire.get(path, root)
         assert answer.json["items"]
         wire.conforms(answer, name)
+    wire.conforms(wire.get("/api/badges/gift/backfill", root), "get_backfill")
 
 
 def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
@@ -181,6 +193,8 @@ def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
         ("award_badge", "POST", f"{ada.path}/badges", root, {"code": "gift", **reason}),
         ("revoke_badge", "POST", f"{ada.path}/badges/gift/revoke", root, reason),
         ("edit_badge", "PATCH", "/api/badges/gift", root, {"points": 1}),
+        ("create_badge", "POST", "/api/badges", root, BADGE),
+        ("preview_badge", "POST", "/api/badges/preview", root, {"criteria": BADGE["criteria"]}),
         ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr"}),
         ("edit_user", "PATCH", ada.path, root, {"role": "examiner"}),
     ]

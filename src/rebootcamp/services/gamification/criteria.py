@@ -11,7 +11,7 @@ from rebootcamp.services.gamification.measures import Counters, Measure
 
 # What a criterion may watch beside counters; `badge:<code>` stands for holding a badge.
 POINTS, XP, DAILY, PERFECT_QUIZ = "points", "xp", "streak:daily", "streak:perfect_quiz"
-# The date alone changes a window, or a `not` over a window, so every deed counts for those.
+# What may hold without anything having moved, a window of dates or a `not`, is judged at every deed.
 DAY: Final = "day"
 TOTALS: Final = {"points": POINTS, "xp": XP, "level": XP, "daily": DAILY, "perfect_quiz": PERFECT_QUIZ}
 
@@ -188,9 +188,8 @@ class Not(Criterion):
         yield self.part
 
     def signals(self) -> Iterable[str]:
-        """Yield the date when a window inside may have run out."""
-        if is_dated(self.part):
-            yield DAY
+        """Yield every deed: it may hold without anything having moved."""
+        yield DAY
 
 
 @dataclass(frozen=True)
