@@ -19,6 +19,9 @@ SNAPSHOT = Path(__file__).with_name("openapi_paths.json")
 FRENCH = {"Accept-Language": "fr"}
 REST = {"starts_on": str(clock.now().date() + timedelta(days=9)), "weekday": 7, "translations": {"en": "S", "fr": "D"}}
 PROBLEM_JSON = "application/problem+json"
+NAMED = {"name": "New", "description": "New."}
+BADGE = {"code": "new", "tier": "gold", "points": 5, "criteria": {"xp": {"at_least": 1}}}
+BADGE |= {"translations": {"en": NAMED, "fr": NAMED}, "valid_days": 30, "is_revocable": False}
 
 
 def test_the_document_is_valid_openapi_3_1(wire: Wire) -> None:
@@ -163,6 +166,14 @@ OF_MEMBERS = {
 }
 
 
+STAFF_READS = {
+    "/api/submissions": "list_submissions",
+    "/api/users": "list_users",
+    "/api/badges/gift/rules": "list_rules",
+    "/api/rules/lint": "lint_rules",
+}
+
+
 def test_the_bytes_of_reads_are_as_documented(wire: Wire, ada: Person) -> None:
     nobody, root = wire.join(), wire.admin()
     for delivered in (False, True):
@@ -178,13 +189,14 @@ def test_the_bytes_of_reads_are_as_documented(wire: Wire, ada: Person) -> None:
             assert not is_list or answers[0].json["items"], path
         if not delivered:
             drain()
-    for path, name in {"/api/submissions": "list_submissions", "/api/users": "list_users"}.items():
+    for path, name in STAFF_READS.items():
         answer = wire.get(path, root)
         assert answer.json["items"]
         wire.conforms(answer, name)
     for path, name in OF_MEMBERS.items():
         for who in (ada, root):
             wire.conforms(wire.get(path, who), name)
+    wire.conforms(wire.get("/api/badges/gift/backfill", root), "get_backfill")
 
 
 def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
@@ -214,6 +226,8 @@ def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
         ("add_members", "POST", "/api/groups/1/members", root, {"user_ids": [ada.actor.user_id]}),
         ("remove_members", "POST", "/api/groups/1/members/remove", root, {"user_ids": [ada.actor.user_id]}),
         ("rotate_join_code", "POST", "/api/groups/1/join-code", root, None),
+        ("create_badge", "POST", "/api/badges", root, BADGE),
+        ("preview_badge", "POST", "/api/badges/preview", root, {"criteria": BADGE["criteria"]}),
         ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr"}),
         ("create_share_link", "POST", "/api/users/me/share-links", ada, {"expires_at": "2100-01-01T00:00:00Z"}),
         ("edit_user", "PATCH", ada.path, root, {"role": "examiner"}),

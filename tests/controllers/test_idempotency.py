@@ -58,6 +58,7 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "POST", f"{ada.path}/completions/{done}/revoke", reason, 200
     yield "POST", "/api/badges", badge, 201
     yield "PATCH", "/api/badges/new", {"points": 2}, 200
+    yield "POST", "/api/badges/preview", {"criteria": CRITERIA}, 200
     yield "POST", f"{ada.path}/badges", {"code": "held", **reason}, 201
     yield "POST", f"{ada.path}/badges/held/revoke", reason, 200
     yield "PUT", "/api/levels", curve(0, 100), 200

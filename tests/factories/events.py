@@ -104,8 +104,16 @@ class PureLine:
     def take(self, code: str) -> None:
         """Take a held badge back."""
         if code in self.standing.held:
-            points = self.standing.held[code]["points"]
-            self._record(taken_back(code, points, learner_id=self.learner_id), DAY)
+            self.lose(code, "Test")
+
+    def lose(self, code: str, reason: str) -> None:
+        """Lose a held badge for a reason."""
+        points = self.standing.held[code]["points"]
+        self._record(taken_back(code, points, learner_id=self.learner_id, reason=reason), DAY)
+
+    def happen(self, fact: Fact, day: date) -> None:
+        """Record any other fact."""
+        self._record(fact, day)
 
     def awards_of(self, code: str) -> int:
         """Return how often the badge was awarded, less how often it was revoked."""

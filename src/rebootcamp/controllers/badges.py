@@ -103,6 +103,15 @@ def get_backfill(code: str) -> Response:
     return json_response(schemas.render_backfill(badges.get_backfill(current_actor(), code)))
 
 
+@blueprint.route("/rules/lint")
+@requires("badge:write")
+@blueprint.response(200, schemas.FindingList)
+def lint_rules() -> Response:
+    """Tell what is wrong or odd with badges, levels and challenges."""
+    findings, language = badges.lint_rules(current_actor()), current_language()
+    return json_response({"items": [schemas.render_finding(finding, language) for finding in findings]})
+
+
 @blueprint.route("/users/<id:user_id>/badges", methods=["POST"])
 @requires("badge:write")
 @blueprint.arguments(schemas.ManualAward)

@@ -35,12 +35,12 @@ from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import LearnerState, XpEntry
 from rebootcamp.services.gamification.engine import load_rules, standing_of
-from rebootcamp.services.gamification.levels import first_fault
+from rebootcamp.services.gamification.levels import ONE_LEVEL, first_fault
 from rebootcamp.services.gamification.measures import is_standard_key
 from rebootcamp.services.gamification.progression import Standing
 from rebootcamp.services.gamification.replay import replay
 from rebootcamp.services.gamification.rest_days import Calendar, rest_of
-from rebootcamp.services.gamification.rulebook import ONE_LEVEL, RuleBook
+from rebootcamp.services.gamification.rulebook import RuleBook
 from rebootcamp.services.integrity_totals import ExpectedSavings, counted_members
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, common_cut
@@ -266,7 +266,7 @@ def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: li
 
 def _without_forgotten(kept: Standing, made: Standing, rules: RuleBook) -> Standing:
     """Return a stored standing without the counters that no rule needs any more; nothing continues those."""
-    counted = {measure.key for measure in rules.measures.since}
+    counted = {measure.key for measure, since in rules.measures.since.items() if since <= made.measured}
     is_known = made.counters.keys() | counted
     counters = {key: value for key, value in kept.counters.items() if key in is_known or is_standard_key(key)}
     return replace(kept, counters=counters)

@@ -6,9 +6,9 @@ The relay works on it between its batches; `flask rules backfill` does it at onc
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -18,19 +18,12 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import NotFound
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.journal import LearnerLine, lock_line, record, save_line
-from rebootcamp.events.store import stream_deeds
 from rebootcamp.models.sql.badges import BackfillJob
 from rebootcamp.models.sql.progress import LearnerState
-from rebootcamp.services.gamification.backfill import Deed, Trial
+from rebootcamp.services.badges.histories import histories
+from rebootcamp.services.gamification.backfill import Trial
 from rebootcamp.services.gamification.engine import rules_of, standing_of
-from rebootcamp.services.gamification.progression import (
-    RULE_CHANGED,
-    Standing,
-    award_of,
-    may_earn,
-    revocation_of,
-    situation_of,
-)
+from rebootcamp.services.gamification.progression import RULE_CHANGED, award_of, revocation_of
 from rebootcamp.services.gamification.rulebook import RuleBook
 from rebootcamp.storage.locks import BACKFILL, try_exclusive
 from rebootcamp.storage.transactions import transaction
@@ -123,28 +116,25 @@ def _judge(session: Session, job: BackfillJob, user_id: int) -> int:
     badge = book.badges.get(job.badge_code)
     if badge is None or badge.version != job.rule_version:
         return 0
-    trial = Trial(badge.rule, book.curve, frozenset(book.measures.missing(standing.measured)))
-    deeds = (
-        Deed(row["type"], row["payload"], row["local_date"]) for row in stream_deeds(session, [user_id], trial.types)
-    )
-    today = line.days.date_of(clock.now())
-    standing, met_on = trial.run(standing, deeds, today)
-    _take_over(line, standing, book)
-    held = standing.held.get(badge.code)
-    if met_on is not None and may_earn(standing, badge.code):
-        evidence = {"backfill": job.id, "met_on": met_on.isoformat()}
-        record(award_of(badge, user_id, situation_of(standing, met_on, book.curve), evidence, clock.now()))
+    now = clock.now()
+    trial = Trial(badge.rule, frozenset(book.measures.missing(standing.measured)), book.curve)
+    ((deeds, undone),) = histories(session, trial, [user_id])
+    verdict = trial.judge(badge.code, standing, deeds, undone, line.days.date_of(now))
+    _take_over(line, verdict.counters, book)
+    if verdict.change == "gain" and verdict.met is not None:
+        evidence = {"backfill": job.id, "met_on": verdict.met.day.isoformat()}
+        record(award_of(badge, user_id, verdict.met, evidence, now), occurred_at=now)
         return 1
-    if held and met_on is None and job.holders == "reevaluate" and held["origin"] == "rule":
-        record(revocation_of(user_id, badge.code, held, RULE_CHANGED))
+    if verdict.change == "lose" and job.holders == "reevaluate":
+        record(revocation_of(user_id, badge.code, standing.held[badge.code], RULE_CHANGED), occurred_at=now)
         return -1
     return 0
 
 
-def _take_over(line: LearnerLine, standing: Standing, book: RuleBook) -> None:
+def _take_over(line: LearnerLine, counters: Mapping[str, Any], book: RuleBook) -> None:
     """Keep the counters that were made, so that from now on every event continues them."""
     if line.measured_version < book.version:
-        line.counters = dict(standing.counters)
+        line.counters = dict(counters)
         line.measured_version = book.version
         save_line(line)
 

@@ -142,4 +142,4 @@ def _view(row: Row, day: date) -> BadgeView:
         return BadgeView(row, target, target)
     # A rule remembers the longest streak; a learner on the way wants to see the one that runs.
     way = rule.advance(replace(now, daily=standing.streak.as_of(day)))
-    return BadgeView(row, way.value, way.target)
+    return BadgeView(row, min(way.value, way.target - 1), way.target)
