@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from rebootcamp.services.gamification.levels import CURVE
 from rebootcamp.services.gamification.lint import Finding, LintedBadge, LintedChallenge, lint
 from rebootcamp.services.gamification.obstacles import Task
 from rebootcamp.services.gamification.rules import compile_rule, normalise
+from tests.stores import FIRST_CURVE
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -195,4 +195,6 @@ def test_the_catalogue_that_is_shipped_is_clean() -> None:
         for number, one in enumerate(json.loads((CATALOGUE / "challenges.json").read_text(encoding="utf-8")), start=1)
     ]
     assert len(badges) >= 20
-    assert [vars(finding) for finding in lint(badges, challenges, [floor for floor, _ in CURVE], NOW)] == []
+    assert [
+        vars(finding) for finding in lint(badges, challenges, [level["xp_floor"] for level in FIRST_CURVE], NOW)
+    ] == []
