@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from rebootcamp.services.challenges.errors import TooManyAttempts
-from rebootcamp.storage.statements import run_apart
+from rebootcamp.storage.statements import fetch_one, run_apart
 
 LIMIT: Final = 5
 WINDOW: Final = timedelta(minutes=10)
 SECONDS: Final = int(WINDOW.total_seconds())
 
-# SQL, of `challenges c`: since when the learner has answered wrongly too often, null while another try is free.
-EXHAUSTED_SINCE: Final = f"""(
+# Since when the learner has answered wrongly too often; no row while another try is free.
+_EXHAUSTED: Final = f"""
     SELECT a.since FROM answer_attempts a
-    WHERE a.user_id = %(user_id)s AND a.challenge_id = c.id AND a.wrong >= {LIMIT}
-        AND a.since > %(now)s - interval '{SECONDS} seconds')"""  # noqa: S608
+    WHERE a.user_id = %(user_id)s AND a.challenge_id = %(challenge_id)s AND a.wrong >= {LIMIT}
+        AND a.since > %(begin)s"""  # noqa: S608
 
 _COUNT: Final = """
     INSERT INTO answer_attempts AS a (user_id, challenge_id, wrong, since)
@@ -27,10 +27,14 @@ _COUNT: Final = """
         since = CASE WHEN a.since > %(begin)s THEN a.since ELSE excluded.since END"""
 
 
-def require_attempt(exhausted_since: datetime | None, now: datetime) -> None:
-    """Raise `TooManyAttempts` while the pause lasts, before a right answer could be told from a wrong one."""
-    if exhausted_since is not None:
-        left = math.ceil((exhausted_since + WINDOW - now).total_seconds())
+def require_attempt(user_id: int, challenge_id: int, now: datetime) -> None:
+    """Raise `TooManyAttempts` while the pause lasts, before a right answer could be told from a wrong one.
+
+    Asked under the lock of the learner's line, and after it: what another guess was told meanwhile counts.
+    """
+    row = fetch_one(_EXHAUSTED, {"user_id": user_id, "challenge_id": challenge_id, "begin": now - WINDOW})
+    if row is not None:
+        left = math.ceil((row["since"] + WINDOW - now).total_seconds())
         raise TooManyAttempts("answers", LIMIT, SECONDS, left)
 
 

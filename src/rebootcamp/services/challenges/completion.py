@@ -20,7 +20,7 @@ from rebootcamp.events.challenges import ChallengeCompleted, ChallengeSubmitted
 from rebootcamp.events.journal import LINE_COLUMNS, LINE_TABLES, LearnerLine, Recorded, hold_line, lock_line, record
 from rebootcamp.models.sql.accounts import CALLER_COLUMNS
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
-from rebootcamp.services.challenges.attempts import EXHAUSTED_SINCE, count_wrong, require_attempt
+from rebootcamp.services.challenges.attempts import count_wrong, require_attempt
 from rebootcamp.services.challenges.errors import AlreadyCompleted, ChallengeClosed, WrongAnswer
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
@@ -31,8 +31,7 @@ _OPEN: Final = f"""
     SELECT {LINE_COLUMNS}, {CALLER_COLUMNS},
         c.id, c.slug, c.category, c.difficulty, c.cadence, c.validation, c.points, c.co2e_grams, c.answers,
         c.translations, c.is_published AND c.archived_at IS NULL AS is_listed,
-        (c.starts_at IS NULL OR c.starts_at <= %(now)s) AND (c.ends_at IS NULL OR c.ends_at > %(now)s) AS is_in_time,
-        {EXHAUSTED_SINCE} AS exhausted_since
+        (c.starts_at IS NULL OR c.starts_at <= %(now)s) AND (c.ends_at IS NULL OR c.ends_at > %(now)s) AS is_in_time
     FROM {LINE_TABLES} CROSS JOIN challenges c
     WHERE s.user_id = %(user_id)s AND c.id = %(challenge_id)s FOR UPDATE OF s FOR SHARE OF c"""  # noqa: S608
 
@@ -63,7 +62,6 @@ class OpenChallenge:
     translations: dict[str, Any]
     is_listed: bool
     is_in_time: bool
-    exhausted_since: datetime | None
 
 
 _CHALLENGE_FIELDS: Final = [item.name for item in fields(OpenChallenge)]
@@ -194,7 +192,7 @@ def _verify_answer(challenge: OpenChallenge, user_id: int, answer: str | None, n
     if answer is None:
         message = Text("This challenge asks for an answer.", "Ce défi demande une réponse.")
         raise InvalidField("/answer", message, "required")
-    require_attempt(challenge.exhausted_since, now)
+    require_attempt(user_id, challenge.id, now)
     if _folded(answer) not in {_folded(accepted) for accepted in challenge.answers}:
         count_wrong(user_id, challenge.id, now)
         raise WrongAnswer
