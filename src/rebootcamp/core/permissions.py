@@ -30,7 +30,15 @@ PERMISSIONS: Final = {
     "student": _LEARNER,
     "instructor": _STAFF,
     "examiner": _LEARNER | {"submission:review", "progress:read_any"},
-    "admin": _STAFF | {"completion:revoke", "badge:write", "user:read_any", "user:write"},
+    "admin": _STAFF
+    | {
+        "completion:revoke",
+        "badge:write",
+        "user:read_any",
+        "user:write",
+        "leaderboard:configure",
+        "leaderboard:freeze",
+    },
 }
 
 ALL_PERMISSIONS: Final = frozenset().union(*PERMISSIONS.values())

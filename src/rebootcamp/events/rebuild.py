@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
+from rebootcamp.events.boards import forget_boards
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.progress import OutboxEntry
 from rebootcamp.storage import mongo
@@ -55,7 +56,7 @@ def _enqueue_everything() -> int:
     with transaction() as session:
         session.execute(sa.text("SET LOCAL statement_timeout = 0"))
         result = session.execute(_ENQUEUE, {"now": clock.now()})
-        session.execute(sa.text("DELETE FROM leaderboard_entries"))
+        forget_boards(session)
         session.execute(sa.text("UPDATE badge_definitions SET projected_version = 0"))
         return int(result.rowcount)  # type: ignore[attr-defined]
 

@@ -115,8 +115,12 @@ class ProfilePatch(RequestSchema):
     first_name = String(validate=NAME)
     last_name = String(validate=NAME)
     display_name = String(validate=NAME)
+    nickname = String(
+        allow_none=True, validate=NAME, metadata={"description": "Shown on leaderboards instead of the display name."}
+    )
     locale = String(validate=validate.OneOf(LANGUAGES))
     timezone = String(validate=is_timezone, metadata=TIMEZONE)
+    is_listed = Boolean(metadata={"description": "Whether leaderboards show me; unlisted, I take no rank."})
 
 
 class AccountPatch(RequestSchema):
@@ -142,10 +146,12 @@ class UserOut(ma.Schema):
     first_name = fields.String(required=True)
     last_name = fields.String(required=True)
     display_name = fields.String(required=True)
+    nickname = fields.String(required=True, allow_none=True)
     role = fields.String(required=True, validate=validate.OneOf(ROLES))
     locale = fields.String(required=True, validate=validate.OneOf(LANGUAGES))
     timezone = fields.String(required=True)
     is_active = fields.Boolean(required=True)
+    is_listed = fields.Boolean(required=True)
     email_verified = fields.Boolean(required=True)
     created_at = Instant(required=True)
 

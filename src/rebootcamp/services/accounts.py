@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -15,6 +15,7 @@ from rebootcamp.core.errors import DomainError, InvalidField, Kind, NotFound, St
 from rebootcamp.core.languages import Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.events.accounts import AccountRegistered
+from rebootcamp.events.boards import relist
 from rebootcamp.events.journal import open_line, record
 from rebootcamp.integrations.email_addresses import normalise_email
 from rebootcamp.integrations.passwords import hash_password
@@ -23,7 +24,7 @@ from rebootcamp.services import tokens
 from rebootcamp.storage.transactions import transaction, translating
 
 ADMIN: Final = "admin"
-PROFILE_FIELDS: Final = ("first_name", "last_name", "display_name", "locale", "timezone")
+PROFILE_FIELDS: Final = ("first_name", "last_name", "display_name", "nickname", "locale", "timezone", "is_listed")
 ORDER: Final = "users"
 
 
@@ -114,15 +115,19 @@ def list_accounts(actor: Actor, wanted: AccountFilter, page: PageRequest) -> Pag
     return paginate(users, page.limit, ORDER, lambda user: (user.id,))
 
 
-def edit_profile(actor: Actor, changes: Mapping[str, str], expected_version: int | None = None) -> User:
-    """Change one's own names, language or time zone; raise `StaleEdit` when the expected version is gone."""
+def edit_profile(actor: Actor, changes: Mapping[str, Any], expected_version: int | None = None) -> User:
+    """Change one's own names, language, time zone or whether boards list one; raise `StaleEdit`."""
     actor.require("profile:edit")
     with transaction() as session:
         user = _locked(session, actor.user_id, expected_version)
+        was_listed = user.is_listed
         for name in PROFILE_FIELDS:
             if name in changes:
                 setattr(user, name, changes[name])
         _touch(session, user)
+        if user.is_listed != was_listed:
+            session.flush()
+            relist(session, user.id)
     return user
 
 
@@ -210,6 +215,9 @@ def _change(user_id: int, changes: AccountChanges, expected_version: int | None)
             user.token_version += 1
         if was_active and not user.is_active:
             tokens.revoke_all(user_id)
+        if was_active != user.is_active:
+            session.flush()
+            relist(session, user_id)
     return user
 
 

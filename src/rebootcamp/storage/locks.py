@@ -16,6 +16,8 @@ from rebootcamp.storage.sql import db
 # Relays hold the shared side for each batch; a rebuild, a check or a backup takes the exclusive side for a moment.
 BARRIER: Final = 7_203_001
 DDL: Final = 7_203_002
+# Relays hold the shared side while they write boards; who changes whether a learner is listed takes the exclusive one.
+LISTING: Final = 7_203_003
 
 
 @contextmanager
@@ -38,3 +40,8 @@ def exclusive(lock: int, wait: str = "60s") -> Iterator[None]:
 def share(session: Session, lock: int) -> None:
     """Hold the shared side until the transaction ends; who waits for the exclusive side goes first."""
     session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(lock)))
+
+
+def hold(session: Session, lock: int) -> None:
+    """Hold the exclusive side until the transaction ends."""
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
