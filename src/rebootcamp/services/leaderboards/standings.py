@@ -15,7 +15,7 @@ from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField, NotFound
 from rebootcamp.core.languages import Text
-from rebootcamp.core.leaderboards import Board, board_of
+from rebootcamp.core.leaderboards import EPOCH, Board, board_of
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.services.leaderboards.settings import FULL, NEIGHBOURS, students_see
 from rebootcamp.services.leaderboards.statements import AROUND_ME, FROM_HERE_ON
@@ -27,7 +27,7 @@ ORDER: Final = "leaderboard"
 REACH: Final = 3
 MAX_SCORE: Final = 2**31 - 1
 MAX_ID: Final = 2**63 - 1
-TOP: Final = {"score": MAX_SCORE, "reached_at": "-infinity", "user_id": 0}
+TOP: Final = {"score": MAX_SCORE, "reached_at": EPOCH, "user_id": 0}
 
 
 @dataclass(frozen=True)
