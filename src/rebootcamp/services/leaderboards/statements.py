@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from rebootcamp.core.leaderboards import BUCKET, BUCKET_BITS, COARSE, COARSE_BITS, FINE, FINE_BITS, SCORE
+from rebootcamp.core.pages import MAX_LIMIT
 from rebootcamp.events.pending import MOVED
 
 _MASK: Final = (1 << BUCKET_BITS) - 1
@@ -42,11 +43,14 @@ _MEMBERS_AHEAD: Final = f"""
     WHERE {_PLACED} AND b.user_id = ANY(%(members)s::bigint[]) AND b.user_id NOT IN (SELECT user_id FROM moved)
         AND (- b.score, b.reached_at, b.user_id) < {_HERE}"""  # noqa: S608
 
+# The limit of the page is no more than `MAX_LIMIT`, but only a number in the text tells that to the planner.
 _SIDE: Final = f"""
-    (SELECT b.user_id, b.score, b.reached_at FROM leaderboard_entries b
+    (SELECT * FROM (
+        SELECT b.user_id, b.score, b.reached_at FROM leaderboard_entries b
         WHERE {_PLACED} {{narrowed}} AND b.user_id NOT IN (SELECT user_id FROM moved)
             AND (- b.score, b.reached_at, b.user_id) {{compare}} {_HERE}
-        ORDER BY - b.score {{way}}, b.reached_at {{way}}, b.user_id {{way}} LIMIT %({{limit}})s)
+        ORDER BY - b.score {{way}}, b.reached_at {{way}}, b.user_id {{way}} LIMIT {MAX_LIMIT + 1}) AS b
+        LIMIT %({{limit}})s)
     UNION ALL
     (SELECT m.user_id, m.score, m.reached_at FROM moved m
         WHERE m.is_listed AND m.score > 0 AND (- m.score, m.reached_at, m.user_id) {{compare}} {_HERE}
