@@ -43,8 +43,8 @@ GROUP BY b.board, b.period, e.user_id
 """
 FILL_COUNTS = """
 INSERT INTO leaderboard_counts (board, period, level, score, slot, learners, is_split)
-SELECT board, period, t.level, score >> t.bits, 0, count(*), t.level = 1 AND count(*) >= 512
-FROM leaderboard_entries CROSS JOIN (VALUES (0, 6), (1, 0)) AS t (level, bits)
+SELECT board, period, t.level, score >> t.bits, 0, count(*), t.level = 2 AND count(*) >= 512
+FROM leaderboard_entries CROSS JOIN (VALUES (0, 12), (1, 6), (2, 0)) AS t (level, bits)
 WHERE is_listed AND score > 0
 GROUP BY board, period, t.level, score >> t.bits
 """
@@ -54,7 +54,7 @@ SELECT e.board, e.period, t.level, e.score, floor(extract(epoch FROM e.reached_a
     count(*), false
 FROM leaderboard_entries e
 JOIN leaderboard_counts c ON c.is_split AND (c.board, c.period, c.score) = (e.board, e.period, e.score)
-CROSS JOIN (VALUES (2, 27), (3, 21)) AS t (level, bits)
+CROSS JOIN (VALUES (3, 27), (4, 21)) AS t (level, bits)
 WHERE e.is_listed AND e.score > 0
 GROUP BY 1, 2, 3, 4, 5
 """

@@ -53,7 +53,7 @@ EVENTS = """
             'category', (ARRAY['energy', 'water', 'food', 'waste'])[mod(n, 4) + 1], 'difficulty', 'easy', 'cadence', 'daily',
             'period', '2026-11-20', 'points', 20, 'co2e_grams', 100, 'is_first', true),
         20, date_trunc('milliseconds', now()), date '2026-11-20', 'UTC'
-    FROM generate_series(1, {learners}) n"""
+    FROM generate_series(1, {learners}) n"""  # noqa: E501
 OUTBOX = """
     INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at)
     SELECT event_id, user_id, seq, 0, now() - interval '1 minute' FROM activity_events WHERE seq = {seq}"""
@@ -99,22 +99,31 @@ def main() -> None:
 def filled(base: Settings, size: int) -> Population:
     """Make the learners, their entries, and the counts as the migration makes them."""
     print(f"filling {size:,} learners …", flush=True)
-    spec = importlib.util.spec_from_file_location("leaderboards_migration", MIGRATION)
-    assert spec is not None and spec.loader is not None  # noqa: PT018
-    migration: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(migration)
     application = create_app(create_pair(base, f"rank_{size}"))
-    statements = [USERS, ENTRIES, STATES, migration.FILL_COUNTS, migration.FILL_SLOTS]
     with application.app_context():
-        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("SET statement_timeout = 0")
-            for statement in statements:
-                connection.exec_driver_sql(statement.replace("{learners}", str(size)).replace("{{}}", "{}"))
-            connection.exec_driver_sql("VACUUM ANALYZE")
-            rows = connection.execute(sa.text("SELECT count(*), count(*) FILTER (WHERE is_split) FROM leaderboard_counts"))
-            print("   counts: {} rows, {} scores split by time".format(*rows.one()), flush=True)
+        fill(size)
+        counts = "SELECT count(*), count(*) FILTER (WHERE is_split) FROM leaderboard_counts"
+        with db.engine.connect() as connection:
+            rows, split = connection.execute(sa.text(counts)).one()
+        print(f"   {rows:,} rows of counts, {split} scores split by time", flush=True)
         db.engine.dispose()
     return Population(size, application)
+
+
+def fill(size: int) -> None:
+    """Make the learners of an empty store, their places on the global board, and the counts as the migration does."""
+    spec = importlib.util.spec_from_file_location("leaderboards_migration", MIGRATION)
+    assert spec is not None
+    assert spec.loader is not None
+    migration: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(migration)
+    statements = [statement.format(learners=size) for statement in (USERS, ENTRIES, STATES)]
+    statements += [migration.FILL_COUNTS, migration.FILL_SLOTS, "VACUUM ANALYZE"]
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("RESET statement_timeout")
 
 
 def print_reads(populations: list[Population], calls: int) -> None:

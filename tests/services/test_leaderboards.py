@@ -50,7 +50,9 @@ class Deed:
     @property
     def undo(self) -> Fact:
         fact = self.fact
-        return taken_back(fact.badge, fact.points, learner_id=fact.learner_id) if hasattr(fact, "badge") else revoked(fact)
+        return (
+            taken_back(fact.badge, fact.points, learner_id=fact.learner_id) if hasattr(fact, "badge") else revoked(fact)
+        )  # noqa: E501
 
 
 @dataclass

@@ -16,12 +16,13 @@ BOARDS: Final = (GLOBAL, *PERIODIC, *(f"{CATEGORY}{name}" for name in CATEGORIES
 ALL_TIME: Final = "all"
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# The tree over the order of a board: 64 scores, one score, and where many share it about 37 hours, about 35 minutes.
-BUCKET_BITS: Final = 6
+# The tree over the order of a board: 4,096 scores, 64 scores, one score, and where many share it about 37 hours and
+# about 35 minutes: 64 parts in each, so that no sum is long.
+RANGE_BITS, BUCKET_BITS = 12, 6
 COARSE_BITS, FINE_BITS = 27, 21
-BUCKET, SCORE, COARSE, FINE = range(4)
+RANGE, BUCKET, SCORE, COARSE, FINE = range(5)
 
-# Board and period; level, score (or bucket) and slot of time.
+# Board and period; level, score (or part of the scores) and slot of time.
 BoardKey = tuple[str, str]
 Node = tuple[int, int, int]
 
@@ -76,6 +77,7 @@ class Position:
 
     def counted(self) -> Iterator[Node]:
         """Yield the nodes that always count this place."""
+        yield RANGE, self.score >> RANGE_BITS, 0
         yield BUCKET, self.score >> BUCKET_BITS, 0
         yield SCORE, self.score, 0
 

@@ -7,11 +7,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from rebootcamp.core.leaderboards import BUCKET, BUCKET_BITS, COARSE, COARSE_BITS, FINE, FINE_BITS, SCORE
+from rebootcamp.core.leaderboards import (
+    BUCKET,
+    BUCKET_BITS,
+    COARSE,
+    COARSE_BITS,
+    FINE,
+    FINE_BITS,
+    RANGE,
+    RANGE_BITS,
+    SCORE,
+)
 from rebootcamp.core.pages import MAX_LIMIT
 from rebootcamp.events.pending import MOVED
 
 _MASK: Final = (1 << BUCKET_BITS) - 1
+_WIDER: Final = RANGE_BITS - BUCKET_BITS
 _FINER: Final = COARSE_BITS - FINE_BITS
 _IS_BOARD: Final = "{0}.board = %(board)s AND {0}.period = %(period)s"
 _COUNTED: Final = f"SELECT sum(c.learners) FROM leaderboard_counts c WHERE {_IS_BOARD.format('c')} AND c.level ="  # noqa: S608
@@ -21,7 +32,9 @@ _HERE: Final = "(SELECT - h.score, h.reached_at, h.user_id FROM here h)"
 
 # Places of delivered scores ahead of `here`: sums over the tree, then a count of the few that share its last slot.
 _COUNTED_AHEAD: Final = f"""
-    SELECT coalesce(({_COUNTED} {BUCKET} AND c.score > h.score >> {BUCKET_BITS}), 0)
+    SELECT coalesce(({_COUNTED} {RANGE} AND c.score > h.score >> {RANGE_BITS}), 0)
+        + coalesce(({_COUNTED} {BUCKET} AND c.score > h.score >> {BUCKET_BITS}
+            AND c.score <= h.score >> {BUCKET_BITS} | {(1 << _WIDER) - 1}), 0)
         + coalesce(({_COUNTED} {SCORE} AND c.score > h.score AND c.score <= h.score | {_MASK}), 0)
         + coalesce(({_COUNTED} {COARSE} AND c.score = h.score AND c.slot < h.slot >> {_FINER}), 0)
         + coalesce(({_COUNTED} {FINE} AND c.score = h.score
