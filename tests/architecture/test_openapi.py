@@ -84,7 +84,8 @@ def test_entity_tags_are_documented_exactly_where_they_are_sent(wire: Wire) -> N
     ada = wire.join("admin")
     make_badge("first_step")
     make_challenge()
-    places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "global"}
+    frozen = wire.post("/api/leaderboards/weekly/freeze", ada, json={"period": "2026-W01"}).json["id"]
+    places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "weekly", "snapshot_id": frozen}
     for path, method, operation in wire.operations():
         if method == "get" and path.startswith("/api/"):
             answer = wire.get(path.format(**places), ada)
@@ -129,6 +130,8 @@ READS = {
     "{me}/score": "list_score",
     "/api/leaderboards/global": "list_places",
     "/api/leaderboards/global/me": "get_my_rank",
+    "/api/leaderboards/weekly?around=me": "list_places",
+    "/api/leaderboards/settings": "get_board_settings",
     "/api/challenges": "list_challenges",
     "/api/challenges/2": "get_challenge",
     "/api/badges": "list_badges",
@@ -181,7 +184,11 @@ def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
         ("award_badge", "POST", f"{ada.path}/badges", root, {"code": "gift", **reason}),
         ("revoke_badge", "POST", f"{ada.path}/badges/gift/revoke", root, reason),
         ("edit_badge", "PATCH", "/api/badges/gift", root, {"points": 1}),
-        ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr"}),
+        ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr", "nickname": "A"}),
+        ("edit_board_settings", "PATCH", "/api/leaderboards/settings", root, {"students_see": "full"}),
+        ("freeze_board", "POST", "/api/leaderboards/weekly/freeze", root, {"period": "2026-W01"}),
+        ("list_snapshots", "GET", "/api/leaderboards/weekly/snapshots", ada, None),
+        ("get_snapshot", "GET", "/api/leaderboards/weekly/snapshots/1", ada, None),
         ("edit_user", "PATCH", ada.path, root, {"role": "examiner"}),
     ]
     for name, method, path, who, body in steps:

@@ -118,7 +118,7 @@ def fill(size: int) -> None:
     migration: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(migration)
     statements = [statement.format(learners=size) for statement in (USERS, ENTRIES, STATES)]
-    statements += [migration.FILL_COUNTS, migration.FILL_SLOTS, "VACUUM ANALYZE"]
+    statements += ["ANALYZE", migration.FILL_COUNTS, "ANALYZE", migration.FILL_SLOTS, "VACUUM ANALYZE"]
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("SET statement_timeout = 0")
         for statement in statements:

@@ -140,6 +140,7 @@ def _text(schema: dict[str, Any], name: str) -> str:
         "slug": f"slug-{next(_numbers)}",
         "code": "held",
         "icon": "x",
+        "period": "2026-W02",
     }
     by_name["ends_at"] = "2031-01-01T00:00:00Z"
     by_format = {"email": "new@example.org", "date-time": "2030-01-01T00:00:00Z", "url": "https://example.org/"}

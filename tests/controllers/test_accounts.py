@@ -21,10 +21,12 @@ USER_FIELDS = {
     "first_name",
     "last_name",
     "display_name",
+    "nickname",
     "role",
     "locale",
     "timezone",
     "is_active",
+    "is_listed",
     "email_verified",
     "created_at",
 }

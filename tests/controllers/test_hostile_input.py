@@ -45,12 +45,14 @@ def places(wire: Wire) -> dict[str, object]:
     complete(learner.actor, make_challenge())
     drain()
     challenge = make_challenge().id
+    frozen = wire.post("/api/leaderboards/weekly/freeze", wire.admin(), json={"period": "2026-W01"})
     return {
         "challenge_id": challenge,
         "completion_id": pending,
         "user_id": learner.id,
         "code": "held",
-        "board": "global",
+        "board": "weekly",
+        "snapshot_id": frozen.json["id"],
     }
 
 

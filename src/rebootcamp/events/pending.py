@@ -16,19 +16,19 @@ _COUNTS: Final = f"""((%(first)s::date IS NULL OR {{day}} BETWEEN %(first)s::dat
 _NAMES: Final = ", ".join(f"e.payload -> '{name}'" for name in DEED_FIELDS)
 _DEED: Final = f"coalesce({_NAMES}, to_jsonb(e.event_id))"
 
-TOUCHES: Final = f"(e.points < 0 OR {_COUNTS.format(day='e.local_date')})"
+COUNTS: Final = _COUNTS.format(day="e.local_date")
 
 # `moved` has a row for each learner whose place may change: the delivered one (`old_…`) and the one of this moment.
 # A learner from whom something is taken, or whose events passed each other, is told anew as `boards.tell` does.
 MOVED: Final = f"""
     waiting AS MATERIALIZED (
         SELECT e.user_id, bool_or(e.points < 0 OR o.attempts > 0) AS is_tangled,
-            sum(e.points) FILTER (WHERE {_COUNTS.format(day="e.local_date")}) AS gain,
-            max(e.occurred_at) FILTER (WHERE {_COUNTS.format(day="e.local_date")}) AS reached_at
+            sum(e.points) FILTER (WHERE {COUNTS}) AS gain,
+            max(e.occurred_at) FILTER (WHERE {COUNTS}) AS reached_at
         FROM outbox o JOIN activity_events e ON e.event_id = o.event_id
         WHERE e.points <> 0 {{members}}
         GROUP BY e.user_id
-        HAVING bool_or({TOUCHES} OR o.attempts > 0)
+        HAVING bool_or(e.points < 0 OR o.attempts > 0 OR {COUNTS})
     ), retold AS MATERIALIZED (
         SELECT w.user_id, t.score, t.reached_at FROM waiting w CROSS JOIN LATERAL (
             SELECT coalesce(sum(e.points), 0) AS score, max(e.occurred_at) FILTER (WHERE e.stands) AS reached_at
