@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from rebootcamp.core.challenges import CATEGORIES, days_of, period_of
 
@@ -54,17 +54,15 @@ def board_of(name: str, period: str | None, today: date) -> Board:
     return Board(name, period, days_of(name, period))
 
 
-def boards_on(day: date, category: str | None) -> Iterator[BoardKey]:
-    """Yield the boards and periods on which points of that day, for a challenge of that category, count."""
-    yield GLOBAL, ALL_TIME
-    for name in PERIODIC:
-        yield name, period_of(name, day)
-    if category is not None:
-        yield f"{CATEGORY}{category}", ALL_TIME
+@lru_cache(maxsize=1024)
+def boards_on(day: date, category: str | None) -> tuple[BoardKey, ...]:
+    """Return the boards and periods on which points of that day, for a challenge of that category, count."""
+    periodic = ((name, period_of(name, day)) for name in PERIODIC)
+    by_category = ((f"{CATEGORY}{category}", ALL_TIME),) if category is not None else ()
+    return (GLOBAL, ALL_TIME), *periodic, *by_category
 
 
-@dataclass(frozen=True, order=True)
-class Position:
+class Position(NamedTuple):
     """A place in the one order of all boards: the higher score, then who reached it first, then the lower user id."""
 
     loss: int
@@ -73,16 +71,15 @@ class Position:
 
     @property
     def score(self) -> int:
+        """Return the score; what orders places is its contrary."""
         return -self.loss
 
-    def counted(self) -> Iterator[Node]:
-        """Yield the nodes that always count this place."""
-        yield RANGE, self.score >> RANGE_BITS, 0
-        yield BUCKET, self.score >> BUCKET_BITS, 0
-        yield SCORE, self.score, 0
+    def counted(self) -> tuple[Node, ...]:
+        """Return the nodes that always count this place."""
+        score = -self.loss
+        return (RANGE, score >> RANGE_BITS, 0), (BUCKET, score >> BUCKET_BITS, 0), (SCORE, score, 0)
 
-    def slots(self) -> Iterator[Node]:
-        """Yield the nodes that count this place where its score is shared by many."""
+    def slots(self) -> tuple[Node, ...]:
+        """Return the nodes that count this place where its score is shared by many."""
         milliseconds = (self.reached_at - EPOCH) // timedelta(milliseconds=1)
-        yield COARSE, self.score, milliseconds >> COARSE_BITS
-        yield FINE, self.score, milliseconds >> FINE_BITS
+        return (COARSE, -self.loss, milliseconds >> COARSE_BITS), (FINE, -self.loss, milliseconds >> FINE_BITS)

@@ -7,11 +7,11 @@ done: the score falls in the period of the deed, and `reached_at` is the moment 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -38,13 +38,13 @@ class Tally:
     def add(self, points: int, reached_at: datetime | None) -> None:
         """Add the points of a deed, or of several."""
         self.score += points
-        self.reached_at = max(filter(None, (self.reached_at, reached_at)), default=None)
+        if reached_at and (self.reached_at is None or reached_at > self.reached_at):
+            self.reached_at = reached_at
 
-    def place(self, user_id: int, *, is_listed: bool) -> Position | None:
-        """Return the place that this makes, if any."""
-        if not is_listed or self.score <= 0 or self.reached_at is None:
-            return None
-        return Position(-self.score, self.reached_at, user_id)
+
+def place_of(score: int, reached_at: datetime | None, user_id: int) -> Position | None:
+    """Return the place that a score makes; nobody stands on a board without points."""
+    return Position(-score, reached_at, user_id) if reached_at and score > 0 else None
 
 
 def tell(events: Iterable[Row]) -> dict[BoardKey, Tally]:
@@ -65,7 +65,7 @@ def tell(events: Iterable[Row]) -> dict[BoardKey, Tally]:
     return dict(tallies)
 
 
-def boards_of(event: Row, day: date) -> Iterable[BoardKey]:
+def boards_of(event: Row, day: date) -> Sequence[BoardKey]:
     """Return the boards and periods on which an event row counts, for a deed of that day."""
     if not event["points"]:
         return ()
@@ -79,19 +79,25 @@ def deed_of(event: Row) -> str:
     return repr(next(found, event["event_id"]))
 
 
-_ENTRIES: Final = sa.text("""
-    SELECT k.board, k.period, k.user_id, b.score, b.reached_at, b.is_listed AS was_listed,
-        u.is_listed AND u.is_active AS is_listed
-    FROM unnest(CAST(:boards AS text[]), CAST(:periods AS text[]), CAST(:user_ids AS bigint[])) AS k (
-        board, period, user_id)
-    JOIN users u ON u.id = k.user_id
-    LEFT JOIN leaderboard_entries b ON b.user_id = k.user_id AND b.board = k.board AND b.period = k.period""")
+# One statement adds, or replaces what `is_whole`, and tells where each learner stood before.
 _WRITE: Final = sa.text("""
-    INSERT INTO leaderboard_entries (board, period, user_id, score, reached_at, is_listed)
-    SELECT * FROM unnest(CAST(:boards AS text[]), CAST(:periods AS text[]), CAST(:user_ids AS bigint[]),
-        CAST(:scores AS integer[]), CAST(:reached AS timestamptz[]), CAST(:listed AS boolean[]))
-    ON CONFLICT (user_id, board, period) DO UPDATE
-    SET score = excluded.score, reached_at = excluded.reached_at, is_listed = excluded.is_listed""")
+    WITH told AS MATERIALIZED (
+        SELECT k.board, k.period, k.user_id, b.score AS old_score, b.reached_at AS old_reached_at,
+            b.is_listed AS was_listed, u.is_listed AND u.is_active AS is_listed,
+            CASE WHEN k.is_whole THEN k.score ELSE coalesce(b.score, 0) + k.score END AS score,
+            CASE WHEN k.is_whole THEN k.reached_at ELSE greatest(b.reached_at, k.reached_at) END AS reached_at
+        FROM unnest(CAST(:boards AS text[]), CAST(:periods AS text[]), CAST(:user_ids AS bigint[]),
+            CAST(:scores AS integer[]), CAST(:reached AS timestamptz[]), CAST(:whole AS boolean[])) AS k (
+            board, period, user_id, score, reached_at, is_whole)
+        JOIN users u ON u.id = k.user_id
+        LEFT JOIN leaderboard_entries b ON b.user_id = k.user_id AND b.board = k.board AND b.period = k.period
+    ), written AS (
+        INSERT INTO leaderboard_entries (board, period, user_id, score, reached_at, is_listed)
+        SELECT board, period, user_id, score, reached_at, is_listed FROM told
+        ON CONFLICT (user_id, board, period) DO UPDATE
+        SET score = excluded.score, reached_at = excluded.reached_at, is_listed = excluded.is_listed
+    )
+    SELECT * FROM told""")
 _KNOWN: Final = sa.text("""
     SELECT board, period, user_id FROM leaderboard_entries WHERE user_id = ANY(CAST(:user_ids AS bigint[]))""")
 _DELIVERED: Final = sa.text("""
@@ -124,10 +130,9 @@ def add_to_boards(session: Session, events: Iterable[Row]) -> None:
 def relist(session: Session, user_id: int) -> None:
     """Show or hide a learner on every board as the account, already flushed, now says."""
     hold(session, LISTING)
-    rows = session.execute(_RELIST, {"user_id": user_id}).all()
     moves = []
-    for row in rows:
-        place = Tally(row.score, row.reached_at).place(user_id, is_listed=True)
+    for row in session.execute(_RELIST, {"user_id": user_id}):
+        place = place_of(row.score, row.reached_at, user_id)
         old, new = (None, place) if row.is_listed else (place, None)
         moves.append(Move((row.board, row.period), old, new))
     count_moves(session, moves)
@@ -152,22 +157,12 @@ def _retold(session: Session, user_ids: set[int]) -> Iterator[tuple[Key, Tally]]
 
 
 def _write(session: Session, gains: dict[Key, Tally], retold: dict[Key, Tally]) -> None:
-    keys = sorted({*gains, *retold})
-    rows, moves = [], []
-    for entry in session.execute(_ENTRIES, _columns(keys, ("boards", "periods", "user_ids"))):
-        key = (entry.board, entry.period, entry.user_id)
-        before = Tally(entry.score or 0, entry.reached_at)
-        after = retold.get(key) or Tally(before.score, before.reached_at)
-        if key in gains:
-            after.add(gains[key].score, gains[key].reached_at)
-        if (before, entry.was_listed) != (after, entry.is_listed):
-            rows.append((*key, after.score, after.reached_at, entry.is_listed))
-            old = before.place(entry.user_id, is_listed=bool(entry.was_listed))
-            moves.append(Move(key[:2], old, after.place(entry.user_id, is_listed=entry.is_listed)))
-    if rows:
-        session.execute(_WRITE, _columns(rows, ("boards", "periods", "user_ids", "scores", "reached", "listed")))
+    rows = [(*key, tally.score, tally.reached_at, key in retold) for key, tally in sorted({**gains, **retold}.items())]
+    columns = zip(("boards", "periods", "user_ids", "scores", "reached", "whole"), zip(*rows, strict=True), strict=True)
+    moves = []
+    for row in session.execute(_WRITE, {name: list(column) for name, column in columns}):
+        board, period, user_id, old_score, old_reached_at, was_listed, is_listed, score, reached_at = row
+        old = place_of(old_score, old_reached_at, user_id) if was_listed else None
+        new = place_of(score, reached_at, user_id) if is_listed else None
+        moves.append(Move((board, period), old, new))
     count_moves(session, moves)
-
-
-def _columns(rows: Iterable[tuple[Any, ...]], names: tuple[str, ...]) -> dict[str, list[Any]]:
-    return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -46,8 +45,7 @@ _SPLIT: Final = sa.text(f"""
     GROUP BY t.level, milliseconds >> bits""")  # noqa: S608
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(NamedTuple):
     """A learner leaves one place of a board for another; None: nowhere."""
 
     board: BoardKey
@@ -59,26 +57,27 @@ def count_moves(session: Session, moves: Iterable[Move]) -> None:
     """Count places that are already written to the entries."""
     moves = [move for move in moves if move.old != move.new]
     scores: Counter[Key] = Counter()
-    for move in moves:
-        scores.update({(*move.board, *node): 1 for node in move.new.counted()} if move.new else {})
-        scores.subtract({(*move.board, *node): 1 for node in move.old.counted()} if move.old else {})
+    for board, old, new in moves:
+        for node in new.counted() if new else ():
+            scores[board + node] += 1
+        for node in old.counted() if old else ():
+            scores[board + node] -= 1
     # A score from which as many go as come is locked all the same: its row tells whether slots are kept.
     found = _count(session, {key: change for key, change in scores.items() if change or key[2] == SCORE})
-    split = {row[:2] + row[3:4] for row in found if row.is_split}
-    slots: Counter[Key] = Counter()
-    for move in moves:
-        slots.update(_slots(move.board, move.new, split))
-        slots.subtract(_slots(move.board, move.old, split))
-    _count(session, {key: change for key, change in slots.items() if change})
+    _count(session, _slots(moves, {(row.board, row.period, row.score) for row in found if row.is_split}))
     for row in found:
         if row.level == SCORE and row.learners >= SPLIT_AT and not row.is_split:
             session.execute(_SPLIT, {"board": row.board, "period": row.period, "score": row.score})
 
 
-def _slots(board: BoardKey, place: Position | None, split: set[tuple[Any, ...]]) -> dict[Key, int]:
-    if place is None or (*board, place.score) not in split:
-        return {}
-    return {(*board, *node): 1 for node in place.slots()}
+def _slots(moves: Iterable[Move], split: set[tuple[str, str, int]]) -> dict[Key, int]:
+    slots: Counter[Key] = Counter()
+    for board, old, new in moves:
+        for place, change in ((new, 1), (old, -1)):
+            if place and (*board, place.score) in split:
+                for node in place.slots():
+                    slots[board + node] += change
+    return {key: change for key, change in slots.items() if change}
 
 
 def _count(session: Session, changes: dict[Key, int]) -> list[Any]:

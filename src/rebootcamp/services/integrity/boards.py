@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from rebootcamp.core.clock import iso
 from rebootcamp.core.leaderboards import SCORE
-from rebootcamp.events.boards import Tally, tell
+from rebootcamp.events.boards import Tally, place_of, tell
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.leaderboards import LeaderboardCount, LeaderboardEntry, LeaderboardSnapshot
 from rebootcamp.services.integrity.report import Report
@@ -59,7 +59,7 @@ class Boards:
         everybody = sa.select(User.id).where(User.is_listed, User.is_active)
         listed = set(cut.sql.scalars(everybody))
         for (board, period, user_id), tally in self._tallies.items():
-            if place := tally.place(user_id, is_listed=user_id in listed):
+            if user_id in listed and (place := place_of(tally.score, tally.reached_at, user_id)):
                 nodes = [*place.counted(), *(place.slots() if (board, period, place.score) in split else ())]
                 expected.update((board, period, *node) for node in nodes)
         for key in found.keys() | expected.keys():
