@@ -80,7 +80,13 @@ def upgrade() -> None:
     _create_counts()
     _create_snapshots()
     # What was just written is unknown to the planner otherwise, and there may be much of it.
-    for statement in (FILL_ENTRIES, "ANALYZE leaderboard_entries", FILL_COUNTS, "ANALYZE leaderboard_counts", FILL_SLOTS):
+    for statement in (
+        FILL_ENTRIES,
+        "ANALYZE leaderboard_entries",
+        FILL_COUNTS,
+        "ANALYZE leaderboard_counts",
+        FILL_SLOTS,
+    ):
         op.execute(statement)
     for table in ("leaderboard_snapshots", "leaderboard_places"):
         op.execute(KEEP.format(table=table))

@@ -52,7 +52,7 @@ class Deed:
         fact = self.fact
         return (
             taken_back(fact.badge, fact.points, learner_id=fact.learner_id) if hasattr(fact, "badge") else revoked(fact)
-        )  # noqa: E501
+        )
 
 
 @dataclass

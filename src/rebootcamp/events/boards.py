@@ -160,7 +160,7 @@ def _write(session: Session, gains: dict[Key, Tally], retold: dict[Key, Tally]) 
     rows = [(*key, tally.score, tally.reached_at, key in retold) for key, tally in sorted({**gains, **retold}.items())]
     columns = zip(("boards", "periods", "user_ids", "scores", "reached", "whole"), zip(*rows, strict=True), strict=True)
     moves = []
-    for row in session.execute(_WRITE, {name: list(column) for name, column in columns}):
+    for row in session.execute(_WRITE, {name: list(column) for name, column in columns}).all():
         board, period, user_id, old_score, old_reached_at, was_listed, is_listed, score, reached_at = row
         old = place_of(old_score, old_reached_at, user_id) if was_listed else None
         new = place_of(score, reached_at, user_id) if is_listed else None
