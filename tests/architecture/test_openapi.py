@@ -90,7 +90,8 @@ def test_entity_tags_are_documented_exactly_where_they_are_sent(wire: Wire) -> N
     ada = wire.join("admin")
     make_badge("first_step")
     make_challenge()
-    places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "global", "group_id": make_group()}
+    places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "weekly", "group_id": make_group()}
+    places["snapshot_id"] = wire.post("/api/leaderboards/weekly/freeze", ada, json={"period": "2026-W01"}).json["id"]
     places["rest_id"] = 1
     wire.post("/api/calendar", ada, json=REST)
     for path, method, operation in wire.operations():
@@ -142,6 +143,8 @@ READS = {
     "/api/levels": "get_curve",
     "/api/leaderboards/global": "list_places",
     "/api/leaderboards/global/me": "get_my_rank",
+    "/api/leaderboards/weekly?around=me": "list_places",
+    "/api/leaderboards/settings": "get_board_settings",
     "/api/challenges": "list_challenges",
     "/api/challenges/2": "get_challenge",
     "/api/badges": "list_badges",
@@ -228,8 +231,12 @@ def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
         ("rotate_join_code", "POST", "/api/groups/1/join-code", root, None),
         ("create_badge", "POST", "/api/badges", root, BADGE),
         ("preview_badge", "POST", "/api/badges/preview", root, {"criteria": BADGE["criteria"]}),
-        ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr"}),
+        ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr", "nickname": "A"}),
         ("create_share_link", "POST", "/api/users/me/share-links", ada, {"expires_at": "2100-01-01T00:00:00Z"}),
+        ("edit_board_settings", "PATCH", "/api/leaderboards/settings", root, {"students_see": "full"}),
+        ("freeze_board", "POST", "/api/leaderboards/weekly/freeze", root, {"period": "2026-W01"}),
+        ("list_snapshots", "GET", "/api/leaderboards/weekly/snapshots", ada, None),
+        ("get_snapshot", "GET", "/api/leaderboards/weekly/snapshots/1", ada, None),
         ("edit_user", "PATCH", ada.path, root, {"role": "examiner"}),
     ]
     for name, method, path, who, body in steps:

@@ -145,6 +145,7 @@ def _text(schema: dict[str, Any], name: str) -> str:
         "slug": f"slug-{next(_numbers)}",
         "code": "held",
         "icon": "x",
+        "period": "2026-W02",
     }
     days = {"on": 8, "starts_on": 9, "ends_on": 10}
     by_name |= {key: str(clock.now().date() + timedelta(days=ahead)) for key, ahead in days.items()}

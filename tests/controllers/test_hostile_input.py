@@ -59,12 +59,14 @@ def places(wire: Wire) -> dict[str, object]:
     rest = calendar.create_rest_day(root.actor, days).id
     drain()
     challenge = make_challenge().id
+    frozen_board = wire.post("/api/leaderboards/weekly/freeze", wire.admin(), json={"period": "2026-W01"})
     return {
         "challenge_id": challenge,
         "completion_id": pending,
         "user_id": learner.id,
         "code": "held",
-        "board": "global",
+        "board": "weekly",
+        "snapshot_id": frozen_board.json["id"],
         "link_id": create_share_link(admin(), NewShareLink()).link.id,
         "group_id": make_group(learner.actor),
         "on": frozen,

@@ -297,3 +297,17 @@ def test_lists_cost_the_same_for_any_number_of_items(wire: Wire, root: Person, m
         costs.append(cost.counts)
     assert costs[0] == costs[1]
     assert costs[0][0] <= 2
+
+
+def test_boards_cost_one_statement_of_their_own(wire: Wire, veteran: Person, root: Person, measure: Any) -> None:
+    """The caller's row is one more, and what students may see another; what waits costs no statement."""
+    expected = {("me", veteran): 2, ("", veteran): 3, ("?around=me", veteran): 3, ("", root): 2, ("me", root): 2}
+    for is_delivered in (False, True):
+        for board in ("global", "weekly", "category:energy"):
+            for (part, who), statements in expected.items():
+                path = f"/api/leaderboards/{board}" + (f"/{part}" if part == "me" else part)
+                with measure() as cost:
+                    wire.read(path, who)
+                assert cost.counts == (statements, 0), (path, cost.sql)
+        if not is_delivered:
+            drain()

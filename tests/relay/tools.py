@@ -92,6 +92,8 @@ def restore_outbox() -> None:
     execute("""
         INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at)
         SELECT event_id, user_id, seq, 0, now() - interval '1 second' FROM activity_events""")
+    execute("DELETE FROM leaderboard_entries")
+    execute("DELETE FROM leaderboard_counts")
     for table in PROJECTED_TABLES:
         execute(f"DELETE FROM {table.__tablename__}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -173,6 +174,7 @@ FORGE_COMPLETION = """
 FORGE_ENTRY = """
     INSERT INTO leaderboard_entries (board, period, user_id, score, reached_at)
     VALUES ('global', 'all', 4711, 5, now())"""
+FORGE_COUNT = "INSERT INTO leaderboard_counts VALUES ('global', 'all', 3, 90, 1, 1, false)"
 FORGE_DEAD_LETTER = f"""
     INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at, dead_at, last_error)
     SELECT event_id, :ada, 2, 8, now(), now(), 'forged' FROM ({EVENT} 2) e"""
@@ -250,7 +252,15 @@ IN_POSTGRESQL = {
     "revocation forgotten": ("held badges", "UPDATE badge_grants SET revoked_at = NULL WHERE revoked_at IS NOT NULL"),
     "board score": ("leaderboard", "UPDATE leaderboard_entries SET score = score + 1 WHERE user_id = :ada"),
     "board entry missing": ("leaderboard", "DELETE FROM leaderboard_entries WHERE user_id = :ada"),
+    "board moment": (
+        "leaderboard",
+        "UPDATE leaderboard_entries SET reached_at = reached_at + interval '1 second' WHERE user_id = :ada",
+    ),
+    "board hides somebody": ("leaderboard", "UPDATE leaderboard_entries SET is_listed = false WHERE user_id = :ada"),
     "board entry of nobody": ("leaderboard", FORGE_ENTRY),
+    "rank count": ("rank counts", "UPDATE leaderboard_counts SET learners = learners + 1 WHERE board = 'weekly'"),
+    "rank count missing": ("rank counts", "DELETE FROM leaderboard_counts WHERE level = 2"),
+    "rank count of no place": ("rank counts", FORGE_COUNT),
     "dead letter": ("dead letter", FORGE_DEAD_LETTER),
     "delivered in name only": ("history", FORGE_EVENT),
     "identity of the store lost": ("store", "DELETE FROM app_meta"),
@@ -314,11 +324,11 @@ def test_missing_index_is_found() -> None:
 
 def test_finding_names_the_learner_and_both_values() -> None:
     ada, _ = sound_stores()
-    execute("UPDATE leaderboard_entries SET score = 7 WHERE user_id = :ada", ada=ada.user_id)
+    execute("UPDATE leaderboard_entries SET score = 7 WHERE board = 'global' AND user_id = :ada", ada=ada.user_id)
     db.session.remove()
     (finding,) = check_stores().findings
     assert finding.subject == f"global/all/{ada.user_id}"
-    assert finding.detail == "found 7, expected 90"
+    assert re.fullmatch(r"found '7 since (\S+Z)', expected '90 since \1'", finding.detail)
 
 
 def test_events_that_wait_are_pending_not_wrong() -> None:

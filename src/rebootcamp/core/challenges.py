@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+import re
+from datetime import date, timedelta
 from typing import Final
 
 CATEGORIES: Final = ("energy", "mobility", "food", "waste", "water", "digital", "biodiversity", "community")
@@ -29,3 +30,25 @@ def period_of(cadence: str, day: date) -> str:
         year = day.year - 1 if day.month < 3 else day.year
         return f"{year}-{SEASONS[day.month % 12 // 3]}"
     return cadence
+
+
+def days_of(cadence: str, period: str) -> tuple[date, date]:
+    """Return the first and the last day of a weekly, monthly or seasonal period; raise `ValueError` for any other."""
+    found = re.fullmatch(r"([12][0-9]{3})-(?:W([0-9]{2})|([0-9]{2})|([a-z]+))", period)
+    if found is None:
+        raise ValueError(period)
+    year, week, month, season = found.groups()
+    if season in SEASONS:
+        month = SEASONS.index(season) * 3 or 12
+    elif season:
+        raise ValueError(period)
+    first = date.fromisocalendar(int(year), int(week), 1) if week else date(int(year), int(month), 1)
+    if period_of(cadence, first) != period:
+        raise ValueError(period)
+    return first, first + timedelta(days=6) if week else _month_end(first, 3 if season else 1)
+
+
+def _month_end(first: date, months: int) -> date:
+    """Return the last day of so many months."""
+    years, month = divmod(first.month - 1 + months, 12)
+    return date(first.year + years, month + 1, 1) - timedelta(days=1)

@@ -56,6 +56,8 @@ PERMISSIONS: Final = {
         "user:read_any",
         "user:write",
         "group:write_any",
+        "leaderboard:configure",
+        "leaderboard:freeze",
     },
 }
 

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
+from rebootcamp.events.boards import forget_boards
 from rebootcamp.events.pair import require_pair
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.eco import EcoContribution, EcoTotal
-from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import OutboxEntry
 from rebootcamp.storage import mongo
@@ -24,7 +24,7 @@ from rebootcamp.storage.transactions import transaction
 
 DROP_SECONDS = 60
 PAUSE_SECONDS = 0.05
-PROJECTED_TABLES = (LeaderboardEntry, EcoTotal, EcoContribution)
+PROJECTED_TABLES = (EcoTotal, EcoContribution)
 
 # One attempt stays on record, as in `redrive`: should the drop not come, later events may have passed a dead one.
 _ENQUEUE = sa.text("""
@@ -60,6 +60,7 @@ def _enqueue_everything() -> int:
     with transaction() as session:
         session.execute(sa.text("SET LOCAL statement_timeout = 0"))
         result = session.execute(_ENQUEUE, {"now": clock.now()})
+        forget_boards(session)
         for projection in PROJECTED_TABLES:
             session.execute(sa.delete(projection))
         session.execute(sa.text("UPDATE badge_definitions SET projected_version = 0"))

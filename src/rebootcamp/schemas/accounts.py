@@ -126,12 +126,16 @@ class ProfilePatch(RequestSchema):
     first_name = String(validate=NAME)
     last_name = String(validate=NAME)
     display_name = String(validate=NAME)
+    nickname = String(
+        allow_none=True, validate=NAME, metadata={"description": "Shown on leaderboards instead of the display name."}
+    )
     locale = String(validate=validate.OneOf(LANGUAGES))
     timezone = String(validate=is_timezone, metadata=TIMEZONE)
     day_start_hour = Integer(
         validate=validate.Range(0, LATEST_START_HOUR),
         metadata={"description": "The hour at which a day begins; it and the zone count from the next local day on."},
     )
+    is_listed = Boolean(metadata={"description": "Whether leaderboards show me; unlisted, I take no rank."})
 
 
 class AccountPatch(RequestSchema):
@@ -157,6 +161,7 @@ class UserOut(ma.Schema):
     first_name = fields.String(required=True)
     last_name = fields.String(required=True)
     display_name = fields.String(required=True)
+    nickname = fields.String(required=True, allow_none=True)
     role = fields.String(required=True, validate=validate.OneOf(ROLES))
     locale = fields.String(required=True, validate=validate.OneOf(LANGUAGES))
     timezone = fields.String(required=True)
@@ -168,6 +173,7 @@ class UserOut(ma.Schema):
         metadata={"description": "When zone and day start began or will begin to count; null: they always have."},
     )
     is_active = fields.Boolean(required=True)
+    is_listed = fields.Boolean(required=True)
     email_verified = fields.Boolean(required=True)
     created_at = Instant(required=True)
 

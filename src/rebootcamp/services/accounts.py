@@ -16,6 +16,7 @@ from rebootcamp.core.errors import DomainError, InvalidField, Kind, NotFound, St
 from rebootcamp.core.languages import Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.events.accounts import AccountRegistered, DaysChanged
+from rebootcamp.events.boards import relist
 from rebootcamp.events.journal import lock_line, open_line, record
 from rebootcamp.integrations.email_addresses import normalise_email
 from rebootcamp.integrations.passwords import hash_password
@@ -24,7 +25,7 @@ from rebootcamp.services import tokens
 from rebootcamp.storage.transactions import transaction, translating
 
 ADMIN: Final = "admin"
-PROFILE_FIELDS: Final = ("first_name", "last_name", "display_name", "locale")
+PROFILE_FIELDS: Final = ("first_name", "last_name", "display_name", "nickname", "locale", "is_listed")
 DAY_FIELDS: Final = ("timezone", "day_start_hour")
 ORDER: Final = "users"
 
@@ -117,7 +118,7 @@ def list_accounts(actor: Actor, wanted: AccountFilter, page: PageRequest) -> Pag
 
 
 def edit_profile(actor: Actor, changes: Mapping[str, Any], expected_version: int | None = None) -> User:
-    """Change one's own names, language, time zone or day start; raise `StaleEdit` when the expected version is gone.
+    """Change one's own names, language, days, or whether boards list one; raise `StaleEdit`.
 
     Zone and day start hold from the next local day on: see `core.days`.
     """
@@ -127,11 +128,15 @@ def edit_profile(actor: Actor, changes: Mapping[str, Any], expected_version: int
             # A learner's line comes first in the lock order.
             lock_line(actor.user_id)
         user = _locked(session, actor.user_id, expected_version)
+        was_listed = user.is_listed
         for name in PROFILE_FIELDS:
             if name in changes:
                 setattr(user, name, changes[name])
         _change_days(user, changes)
         _touch(session, user)
+        if user.is_listed != was_listed:
+            session.flush()
+            relist(session, user.id)
     return user
 
 
@@ -237,6 +242,9 @@ def _change(user_id: int, changes: AccountChanges, expected_version: int | None)
             user.token_version += 1
         if was_active and not user.is_active:
             tokens.revoke_all(user_id)
+        if was_active != user.is_active:
+            session.flush()
+            relist(session, user_id)
     return user
 
 

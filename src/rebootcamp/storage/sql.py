@@ -50,6 +50,8 @@ SESSION_LIMITS = {
     "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "15s",
     "TimeZone": "UTC",
+    # Every statement here is short: compiling one costs more than it ever takes to run.
+    "jit": "off",
 }
 
 

@@ -49,6 +49,7 @@ class User(Base):
     first_name: Mapped[str] = mapped_column(sa.Text)
     last_name: Mapped[str] = mapped_column(sa.Text)
     display_name: Mapped[str] = mapped_column(sa.Text)
+    nickname: Mapped[str | None] = mapped_column(sa.Text)
     locale: Mapped[str] = mapped_column(sa.Text, default="en")
     timezone: Mapped[str] = mapped_column(sa.Text, default="UTC")
     day_start_hour: Mapped[int] = mapped_column(sa.SmallInteger, default=0)
@@ -58,6 +59,7 @@ class User(Base):
     held_until: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
     token_version: Mapped[int] = mapped_column(default=1)
     is_active: Mapped[bool] = mapped_column(default=True)
+    is_listed: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     email_verified: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[Instant]

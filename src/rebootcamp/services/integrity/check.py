@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
 import sqlalchemy as sa
-from bson.errors import BSONError
 
 from rebootcamp.core.levels import MIN_LEVELS
-from rebootcamp.events.boards import boards_of
 from rebootcamp.events.catalogue import badge_fields
 from rebootcamp.events.challenges import (
     ChallengeCompleted,
@@ -30,7 +27,6 @@ from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant
 from rebootcamp.models.sql.calendar import RestDay
 from rebootcamp.models.sql.challenges import ChallengeCompletion
-from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import LearnerState, XpEntry
@@ -41,7 +37,9 @@ from rebootcamp.services.gamification.progression import Standing
 from rebootcamp.services.gamification.replay import replay
 from rebootcamp.services.gamification.rest_days import Calendar, rest_of
 from rebootcamp.services.gamification.rulebook import RuleBook
-from rebootcamp.services.integrity_totals import ExpectedSavings, counted_members
+from rebootcamp.services.integrity.boards import Boards
+from rebootcamp.services.integrity.report import Finding, Report
+from rebootcamp.services.integrity.totals import ExpectedSavings, counted_members
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, common_cut
 from rebootcamp.storage.documents import by_id
@@ -55,8 +53,6 @@ COMPLETION_STATUS: Final[Mapping[type[Fact], str]] = {
     ChallengeRejected: "rejected",
     ChallengeRevoked: "revoked",
 }
-# What reading a document raises when a field lacks, has another type, or holds no date that Python knows.
-MALFORMED: Final = (BSONError, LookupError, TypeError, ValueError, AttributeError, OverflowError)
 GRANT_FIELDS: Final = (
     "points",
     "origin",
@@ -67,38 +63,6 @@ GRANT_FIELDS: Final = (
     "revoked_at",
     "revoke_reason",
 )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One disagreement: the invariant, where, and what was found against what was expected."""
-
-    invariant: str
-    subject: str
-    detail: str
-
-
-@dataclass
-class Report:
-    """What a check saw; it is clean without findings."""
-
-    learners: int = 0
-    events: int = 0
-    pending: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    def expect(self, invariant: str, subject: str, found: object, expected: object) -> None:
-        """Note a finding unless both are equal."""
-        if found != expected:
-            self.findings.append(Finding(invariant, subject, f"found {found!r}, expected {expected!r}"[:500]))
-
-    @contextmanager
-    def examining(self, invariant: str, subject: str) -> Iterator[None]:
-        """Note a finding where what is stored cannot even be understood, and go on with the rest."""
-        try:
-            yield
-        except MALFORMED as error:
-            self.findings.append(Finding(invariant, subject, f"malformed, {type(error).__name__}: {error}"[:500]))
 
 
 @dataclass
@@ -131,20 +95,19 @@ def check_stores() -> Report:
         _check_curve(report, cut)
         ledgers = _read_ledgers(cut)
         report.pending = sum(map(len, ledgers.pending.values()))
-        boards: Counter[tuple[str, str, int]] = Counter()
-        savings = ExpectedSavings()
+        boards, savings = Boards(), ExpectedSavings()
         known: set[int] = set()
         for user_id, group in groupby(stream_events(cut.sql), key=lambda row: row["user_id"]):
             rows = list(group)
             known.add(user_id)
             report.learners += 1
             report.events += len(rows)
-            _count_boards(boards, rows, ledgers.pending.get(user_id, set()))
+            boards.count(user_id, rows, ledgers.pending.get(user_id, set()))
             savings.count(rows, ledgers.pending.get(user_id, set()))
             _check_learner(report, cut, ledgers, rows)
         with report.examining("strangers", "documents"):
             _check_strangers(report, cut, ledgers, known)
-        _check_boards(report, cut, boards)
+        boards.check(report, cut)
         for invariant, subject, found, expected in (*savings.compared(cut), *counted_members(cut)):
             report.expect(invariant, subject, found, expected)
         _check_outbox(report, cut)
@@ -342,19 +305,6 @@ def _check_strangers(report: Report, cut: Cut, ledgers: _Ledgers, known: set[int
         report.findings.append(Finding("state", f"user {user_id}", "ledger rows without any event"))
     for user_id in ledgers.states.keys() - known:
         report.expect("sequence", f"user {user_id}", ledgers.states[user_id].last_seq, 0)
-
-
-def _count_boards(boards: Counter[tuple[str, str, int]], rows: Iterable[Row], pending: set[int]) -> None:
-    for row in rows:
-        if row["seq"] not in pending:
-            for board, period in boards_of(row):
-                boards[board, period, row["user_id"]] += row["points"]
-
-
-def _check_boards(report: Report, cut: Cut, expected: Counter[tuple[str, str, int]]) -> None:
-    found = {(e.board, e.period, e.user_id): e.score for e in cut.sql.scalars(sa.select(LeaderboardEntry))}
-    for key in found.keys() | expected.keys():
-        report.expect("leaderboard", "/".join(map(str, key)), found.get(key, 0), expected.get(key, 0))
 
 
 def _check_outbox(report: Report, cut: Cut) -> None:
