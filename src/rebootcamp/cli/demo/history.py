@@ -23,6 +23,8 @@ from rebootcamp.services import accounts, badges, challenges
 from rebootcamp.services.accounts import NewAccount
 from rebootcamp.storage.transactions import transaction
 
+BACKFILL_SECONDS = 60
+
 PASSWORD: Final = "rebootcamp-demo-2026"  # noqa: S105
 # The one password of the demo, hashed once with a fixed salt: the same seed must give the same bytes.
 PASSWORD_HASH: Final = (
@@ -134,6 +136,8 @@ class _Story:
             self._register({**member, "timezone": PARIS})
         for badge in catalogue("badges"):
             badges.create_badge(self.actors["admin@example.org"], badge)
+        # Nobody has a past yet, so the back-fills of the new badges end at once.
+        badges.run_backfills(BACKFILL_SECONDS)
         for entry in entries:
             challenge = challenges.create_challenge(self.actors["instructor@example.org"], entry)
             self._challenge_ids[entry["slug"]] = challenge.id

@@ -69,7 +69,7 @@ class Calendar:
 def calendar_of(row: Mapping[Any, Any], activity: Any, year: int | None) -> Calendar:
     """Return the calendar of a `services.progress.Activity`, with the learner's progress row."""
     return Calendar(
-        name=plain(row["display_name"]),
+        name=plain(row["nickname"] or row["display_name"]),
         first=activity.first,
         last=activity.last,
         days=activity.days,

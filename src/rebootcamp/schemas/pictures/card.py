@@ -88,7 +88,7 @@ def card_of(progress: Any, names: Names, icons: Mapping[str, str], language: str
         for badge in held[: -SLOTS - 1 : -1]
     ]
     return Card(
-        name=plain(row["display_name"]),
+        name=plain(row["nickname"] or row["display_name"]),
         level=level.number,
         level_name=plain(pick(level.translations, language)["name"]),
         xp=row["xp_total"],

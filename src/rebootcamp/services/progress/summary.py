@@ -40,7 +40,7 @@ _OPEN: Final = """ch.is_published AND ch.archived_at IS NULL
 _VERSION_COLUMNS: Final = f"""
     c.role AS caller_role, c.token_version AS caller_token_version, c.is_active AS caller_is_active,
     m.token_epoch, {RULES_VERSION} AS rules_version, m.catalogue_version, {CURVE_VERSION}, {CALENDAR_VERSION},
-    u.id AS user_id, u.display_name, u.version AS user_version, s.last_seq, {day_columns("u")},
+    u.id AS user_id, u.display_name, u.nickname, u.version AS user_version, s.last_seq, {day_columns("u")},
     o.published, o.published_set"""
 
 # Time alone may close one challenge and open another: the number of the open ones does not tell.
