@@ -118,7 +118,7 @@ def _judge(session: Session, job: BackfillJob, user_id: int) -> int:
         return 0
     now = clock.now()
     trial = Trial(badge.rule, frozenset(book.measures.missing(standing.measured)), book.curve)
-    ((deeds, undone),) = histories(session, trial, [user_id])
+    deeds, undone = next(histories(session, trial, [user_id]))
     verdict = trial.judge(badge.code, standing, deeds, undone, line.days.date_of(now))
     _take_over(line, verdict.counters, book)
     if verdict.change == "gain" and verdict.met is not None:

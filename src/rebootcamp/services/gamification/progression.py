@@ -119,12 +119,12 @@ def _deed(standing: Standing, event: RecordedEvent, sign: int, rules: RuleBook) 
 
 
 def _badge_awarded(standing: Standing, event: RecordedEvent, fact: BadgeAwarded, rules: RuleBook) -> Step:
-    barred = barred_key(fact.badge)
+    marks = (barred_key(fact.badge), expired_key(fact.badge))
     moved = replace(
         standing,
         badge_points=standing.badge_points + fact.points,
         xp_total=standing.xp_total + fact.points,
-        counters=added(standing.counters, {barred: -standing.counters.get(barred, 0)}),
+        counters=added(standing.counters, {mark: -standing.counters.get(mark, 0) for mark in marks}),
         held={**standing.held, fact.badge: _holding(fact, event.local_date)},
     )
     step = Step(moved, (XpGrant("badge", fact.points),))
@@ -132,12 +132,14 @@ def _badge_awarded(standing: Standing, event: RecordedEvent, fact: BadgeAwarded,
 
 
 def _badge_revoked(standing: Standing, event: RecordedEvent, fact: BadgeRevoked, rules: RuleBook) -> Step:
-    bars = {} if fact.reason in AUTOMATIC else {barred_key(fact.badge): 1}
+    marks = {} if fact.reason in AUTOMATIC else {barred_key(fact.badge): 1}
+    if fact.reason == EXPIRED:
+        marks = {expired_key(fact.badge): 1}
     moved = replace(
         standing,
         badge_points=standing.badge_points - fact.points,
         xp_total=standing.xp_total - fact.points,
-        counters=added(standing.counters, bars),
+        counters=added(standing.counters, marks),
         held={code: held for code, held in standing.held.items() if code != fact.badge},
     )
     step = Step(moved, (XpGrant("badge_revoked", -fact.points),))
@@ -147,6 +149,11 @@ def _badge_revoked(standing: Standing, event: RecordedEvent, fact: BadgeRevoked,
 def barred_key(code: str) -> str:
     """Return the counter that keeps a badge taken by hand from coming back by its rule."""
     return f"barred|badge={code}"
+
+
+def expired_key(code: str) -> str:
+    """Return the counter that keeps an expired badge from being given back for what was done before."""
+    return f"expired|badge={code}"
 
 
 def _challenge_changes(fact: Fact, sign: int) -> dict[str, int]:
