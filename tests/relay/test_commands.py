@@ -14,7 +14,9 @@ from rebootcamp.storage import mongo
 from tests.factories import complete, drain, make_challenge
 from tests.relay.tools import (
     assert_stores_agree,
+    environment,
     execute,
+    flask_command,
     journal_size,
     make_learners,
     started,
