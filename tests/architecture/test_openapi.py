@@ -11,7 +11,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.controllers.wire import Person, Wire
-from tests.factories import PASSWORD, complete, curve, drain, make_badge, make_challenge
+from tests.factories import PASSWORD, complete, curve, drain, make_badge, make_challenge, make_group
 
 SNAPSHOT = Path(__file__).with_name("openapi_paths.json")
 FRENCH = {"Accept-Language": "fr"}
@@ -84,7 +84,7 @@ def test_entity_tags_are_documented_exactly_where_they_are_sent(wire: Wire) -> N
     ada = wire.join("admin")
     make_badge("first_step")
     make_challenge()
-    places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "global"}
+    places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "global", "group_id": make_group()}
     for path, method, operation in wire.operations():
         if method == "get" and path.startswith("/api/"):
             answer = wire.get(path.format(**places), ada)
@@ -105,6 +105,7 @@ def test_requests_refuse_what_they_do_not_name(wire: Wire) -> None:
 def ada(wire: Wire) -> Person:
     """A learner with everything that an answer can hold: both kinds of event and award, some of them delivered."""
     ada, root = wire.join(), wire.admin()
+    make_group(ada.actor, description="For the tests.")
     make_badge("first_step")
     make_badge("second_step", at_least=2)
     make_badge("gift", criteria={"points": {"at_least": 100_000}})
@@ -137,8 +138,17 @@ READS = {
     "/api/badges/gift": "get_badge",
     "/api/users/me": "get_me",
     "{me}": "get_user",
+    "{me}/eco": "get_learner_savings",
+    "/api/eco": "get_platform_savings",
     "/livez": "livez",
     "/readyz": "readyz",
+}
+
+OF_MEMBERS = {
+    "/api/groups": "list_groups",
+    "/api/groups/1": "get_group",
+    "/api/groups/1/members": "list_members",
+    "/api/groups/1/eco": "get_group_savings",
 }
 
 
@@ -161,6 +171,9 @@ def test_the_bytes_of_reads_are_as_documented(wire: Wire, ada: Person) -> None:
         answer = wire.get(path, root)
         assert answer.json["items"]
         wire.conforms(answer, name)
+    for path, name in OF_MEMBERS.items():
+        for who in (ada, root):
+            wire.conforms(wire.get(path, who), name)
 
 
 def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
@@ -185,6 +198,11 @@ def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
         ("edit_badge", "PATCH", "/api/badges/gift", root, {"points": 1}),
         ("preview_curve", "POST", "/api/levels/preview", root, curve(0, 10)),
         ("replace_curve", "PUT", "/api/levels", root, curve(0, 5)),
+        ("create_group", "POST", "/api/groups", root, {"name": "Class 6"}),
+        ("edit_group", "PATCH", "/api/groups/1", root, {"description": None}),
+        ("add_members", "POST", "/api/groups/1/members", root, {"user_ids": [ada.actor.user_id]}),
+        ("remove_members", "POST", "/api/groups/1/members/remove", root, {"user_ids": [ada.actor.user_id]}),
+        ("rotate_join_code", "POST", "/api/groups/1/join-code", root, None),
         ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr"}),
         ("edit_user", "PATCH", ada.path, root, {"role": "examiner"}),
     ]

@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 import time_machine
 
+from rebootcamp.services import groups
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import complete, curve, drain, make_badge, make_challenge
+from tests.factories import complete, curve, drain, make_badge, make_challenge, make_group
 
 FRENCH = {"Accept-Language": "fr"}
 BOARDS = ("/api/leaderboards/global", "/api/leaderboards/global/me")
+GROUPS = ("/api/groups", "/api/groups/1", "/api/groups/1/members")
+SAVINGS = ("{me}/eco", "/api/groups/1/eco", "/api/eco")
 REVALIDATED = ("{me}/progress", "{me}/history", "{me}/history?type=badge.awarded&limit=2", "{me}/badges")
-REVALIDATED += ("{me}/level", "/api/levels", "/api/badges", "/api/badges/first_step", "/api/challenges/1", *BOARDS)
+REVALIDATED += ("{me}/level", "/api/levels", "/api/badges", "/api/badges/first_step", "/api/challenges/1")
+REVALIDATED += (*BOARDS, *GROUPS, *SAVINGS)
 
 
 @pytest.fixture
@@ -23,6 +27,7 @@ def ada(wire: Wire) -> Person:
     """A learner with one completion and one badge."""
     ada = wire.join(display_name="Ada")
     make_badge("first_step")
+    make_group(ada.actor)
     complete(ada.actor, make_challenge())
     return ada
 
@@ -55,7 +60,7 @@ def test_after_the_relay_a_progress_is_still_the_same(wire: Wire, ada: Person) -
 WRITES: dict[str, tuple[Callable[[Wire, Person, Person], Any], set[str]]] = {
     "another completion": (
         lambda wire, ada, root: complete(ada.actor, make_challenge()),
-        {"{me}/progress", "{me}/history", "{me}/level", "/api/badges", *BOARDS},
+        {"{me}/progress", "{me}/history", "{me}/level", "/api/badges", *BOARDS, *SAVINGS},
     ),
     "a badge by hand": (
         lambda wire, ada, root: wire.post(f"{ada.path}/badges", root, json={"code": "gift", "reason": "x"}),
@@ -79,7 +84,11 @@ WRITES: dict[str, tuple[Callable[[Wire, Person, Person], Any], set[str]]] = {
     ),
     "a learner renamed": (
         lambda wire, ada, root: wire.patch("/api/users/me", ada, json={"display_name": "Countess"}),
-        {"{me}/progress", *BOARDS},
+        {"{me}/progress", "/api/groups/1/members", *BOARDS},
+    ),
+    "somebody joins": (
+        lambda wire, ada, root: groups.add_members(root.actor, 1, [wire.join().id]),
+        {*GROUPS, "/api/groups/1/eco"},
     ),
     "another curve of levels": (
         lambda wire, ada, root: wire.put("/api/levels", root, json=curve(0, 10)),
@@ -150,6 +159,7 @@ def edits(wire: Wire, root: Person) -> list[tuple[str, dict[str, Any], dict[str,
         ("/api/badges/edited", {"points": 1}, {"points": 2}),
         (wire.join().path, {"role": "examiner"}, {"role": "instructor"}),
         ("/api/users/me", {"first_name": "One"}, {"first_name": "Two"}),
+        (f"/api/groups/{make_group()}", {"is_open": False}, {"is_open": True}),
     ]
 
 

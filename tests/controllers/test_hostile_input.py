@@ -14,7 +14,7 @@ from rebootcamp.storage.mongo_schema import declarations
 from rebootcamp.storage.sql import Base, db
 from tests.controllers.hostile import BODIES, JSON_BODY, Command, commands, fill, fitting, spoiled
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import complete, drain, make_badge, make_challenge
+from tests.factories import complete, drain, make_badge, make_challenge, make_group
 
 BAD_IDS = ("0", "-1", "00", "01", "+1", str(2**63), "1" + "0" * 30, "9" * 3000, "1.0", "1e3", "x", "%20", "٣", "null")
 BAD_NAMES = ("%F0%9F%92%A5", "a" * 3000, "..%5C..", "%27%20OR%201=1", "$where", "%C3%28", "{}", "-", "a.b", "A")
@@ -51,6 +51,7 @@ def places(wire: Wire) -> dict[str, object]:
         "user_id": learner.id,
         "code": "held",
         "board": "global",
+        "group_id": make_group(learner.actor),
     }
 
 
@@ -89,6 +90,7 @@ def test_every_fitting_body_is_accepted(wire: Wire, root: Person, places: dict[s
         body = fitting(command.schema) if command.schema else None
         answer = wire.open(command.method, command.path, root, json=body)
         allowed = {"login": {200}, "refresh": {401}, "create_badge": {409}}
+        allowed |= {"join_group": {404}, "leave_group": {409}, "rotate_join_code": {409}, "add_members": {409}}
         allowed |= {"complete_challenge": {201, 409}, "reject_submission": {409}}
         expected = allowed.get(command.name, {200, 201, 204})
         assert answer.status_code in expected, (command.name, answer.text)

@@ -19,7 +19,7 @@ from rebootcamp.models.sql.operations import IdempotencyKey
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import complete, curve, make_badge, make_challenge
+from tests.factories import complete, curve, make_badge, make_challenge, make_group
 
 KEY = {"Idempotency-Key": "8c0a7f3e-5f0b"}
 REPLAYED = "Idempotent-Replayed"
@@ -46,6 +46,8 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     badge = {"code": "new", "tier": "gold", "points": 1, "criteria": CRITERIA, "translations": TEXTS}
     person = {"email": "new@example.org", "password": "correct horse battery", "first_name": "N", "last_name": "N"}
     reason = {"reason": "Because."}
+    group, member = make_group(), {"user_ids": [ada.id]}
+    group_path, code = f"/api/groups/{group}", wire.read(f"/api/groups/{group}", root)["join_code"]
     yield "POST", "/api/auth/register", person, 201
     yield "PATCH", "/api/users/me", {"first_name": "Root"}, 200
     yield "PATCH", ada.path, {"role": "examiner"}, 200
@@ -62,6 +64,14 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "POST", f"{ada.path}/badges/held/revoke", reason, 200
     yield "PUT", "/api/levels", curve(0, 100), 200
     yield "POST", "/api/levels/preview", curve(0, 50), 200
+    yield "POST", "/api/groups", {"name": "New"}, 201
+    yield "PATCH", group_path, {"name": "Newer"}, 200
+    yield "POST", f"{group_path}/members", member, 200
+    yield "POST", f"{group_path}/members/remove", member, 200
+    yield "POST", "/api/groups/join", {"code": code}, 201
+    yield "POST", f"{group_path}/leave", None, 204
+    yield "POST", f"{group_path}/join-code", None, 200
+    yield "DELETE", group_path, None, 204
 
 
 def test_every_command_gives_its_first_answer_again(wire: Wire, root: Person) -> None:

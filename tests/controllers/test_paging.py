@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.controllers.wire import Person, Wire, assert_problem, pointers
-from tests.factories import complete, drain, make_badge, make_challenge
+from tests.factories import complete, drain, make_badge, make_challenge, make_group
 
 LISTS = {
     "challenges": "/api/challenges",
@@ -19,6 +19,8 @@ LISTS = {
     "history": "/api/users/{id}/history",
     "awards": "/api/users/{id}/badges",
     "score": "/api/users/{id}/score",
+    "groups": "/api/groups",
+    "members": "/api/groups/1/members",
 }
 
 
@@ -30,10 +32,11 @@ def cursor_of(*values: object) -> str:
 def root(wire: Wire) -> Person:
     """An administrator in a world where every list has five items or more; half of it is delivered."""
     root = wire.admin()
+    learners = [wire.join() for _ in range(5)]
     for number in range(1, 6):
         make_badge(f"badge_{number}", at_least=number)
-    for number in range(5):
-        learner = wire.join()
+        make_group(*(learner.actor for learner in learners))
+    for number, learner in enumerate(learners):
         complete(learner.actor, make_challenge(validation="approval"))
         complete(learner.actor, make_challenge(points=number + 1))
         complete(root.actor, make_challenge())

@@ -11,7 +11,7 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.challenges import Challenge
-from rebootcamp.services import accounts, badges, challenges
+from rebootcamp.services import accounts, badges, challenges, groups
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 
@@ -69,6 +69,16 @@ def make_badge(code: str = "first_step", *, at_least: int = 1, **fields: Any) ->
     }
     badges.create_badge(admin(), {**values, **fields})
     return code
+
+
+def make_group(*members: Actor, owner: Actor | None = None, **fields: Any) -> int:
+    """Make a group of the owner, by default the administrator; return its id."""
+    owner = owner or admin()
+    values = {"name": f"Group {next(_numbers)}", "kind": "class"}
+    group = groups.create_group(owner, {**values, **fields})
+    if members:
+        groups.add_members(owner, group.id, [member.user_id for member in members])
+    return group.id
 
 
 def complete(actor: Actor, challenge: Challenge, answer: str | None = None) -> challenges.Completed:

@@ -21,6 +21,7 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.ids import event_id
 from rebootcamp.events.accounts import AccountRegistered
 from rebootcamp.events.journal import lock_line, open_line, record
+from rebootcamp.events.rebuild import PROJECTED_TABLES
 from rebootcamp.models.mongo import DOCUMENTS
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.progress import ActivityEvent, LearnerState, OutboxEntry
@@ -88,11 +89,12 @@ def execute(statement: str, **parameters: Any) -> None:
 
 
 def restore_outbox() -> None:
-    """Put every event back as if none had been delivered; board points leave and come with the outbox row."""
+    """Put every event back as if none had been delivered; what tables count leaves and comes with the outbox row."""
     execute("""
         INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at)
         SELECT event_id, user_id, seq, 0, now() - interval '1 second' FROM activity_events""")
-    execute("DELETE FROM leaderboard_entries")
+    for table in PROJECTED_TABLES:
+        execute(f"DELETE FROM {table.__tablename__}")
 
 
 def make_due() -> None:

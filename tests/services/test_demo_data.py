@@ -179,5 +179,15 @@ def test_new_rows_follow_the_loaded_ones(runner: FlaskCliRunner) -> None:
             assert session.scalar(sa.text(f"SELECT nextval('{sequence}')")) > largest
 
 
+def test_the_groups_have_members_who_came_and_went(tables: dict[str, Rows]) -> None:
+    groups, stays = tables["groups"], tables["group_memberships"]
+    current = Counter(stay["group_id"] for stay in stays if stay["left_at"] == "\\N")
+    assert {group["id"]: int(group["members"]) for group in groups} == current
+    assert Counter(group["kind"] for group in groups) == {"class": 3, "team": 3}
+    assert {group["is_open"] for group in groups} == {"t", "f"}
+    assert any(group["archived_at"] != "\\N" for group in groups)
+    assert len(current) < len(stays)
+
+
 def _has_holder(tables: dict[str, Rows], code: str) -> bool:
     return any(row["badge_code"] == code and row["revoked_at"] == "\\N" for row in tables["badge_grants"])

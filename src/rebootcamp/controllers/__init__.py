@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from rebootcamp.controllers import accounts, badges, challenges, leaderboards, levels, operations, progress
+from rebootcamp.controllers import (
+    accounts,
+    badges,
+    challenges,
+    eco,
+    groups,
+    leaderboards,
+    levels,
+    operations,
+    progress,
+)
 from rebootcamp.web.parsing import Blueprint
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
@@ -12,5 +22,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     badges.blueprint,
     levels.blueprint,
     leaderboards.blueprint,
+    groups.blueprint,
+    eco.blueprint,
     operations.blueprint,
 )

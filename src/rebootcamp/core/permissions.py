@@ -24,15 +24,31 @@ ROLE_ALIASES: Final = {
 }
 
 _LEARNER: Final = frozenset(
-    {"challenge:read", "challenge:complete", "badge:read", "level:read", "leaderboard:read", "profile:edit"}
+    {
+        "challenge:read",
+        "challenge:complete",
+        "badge:read",
+        "level:read",
+        "leaderboard:read",
+        "profile:edit",
+        "group:read",
+        "group:join",
+    }
 )
-_STAFF: Final = _LEARNER | {"challenge:write", "submission:review", "progress:read_any"}
+_STAFF: Final = _LEARNER | {
+    "challenge:write",
+    "submission:review",
+    "progress:read_any",
+    "group:write",
+    "group:read_any",
+}
 
 PERMISSIONS: Final = {
     "student": _LEARNER,
     "instructor": _STAFF,
-    "examiner": _LEARNER | {"submission:review", "progress:read_any"},
-    "admin": _STAFF | {"completion:revoke", "badge:write", "level:write", "user:read_any", "user:write"},
+    "examiner": _LEARNER | {"submission:review", "progress:read_any", "group:read_any"},
+    "admin": _STAFF
+    | {"completion:revoke", "badge:write", "level:write", "user:read_any", "user:write", "group:write_any"},
 }
 
 ALL_PERMISSIONS: Final = frozenset().union(*PERMISSIONS.values())

@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.relay import Relay
+from rebootcamp.models.sql.eco import EcoContribution, EcoTotal
+from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.progress import OutboxEntry
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, exclusive
@@ -21,6 +23,7 @@ from rebootcamp.storage.transactions import transaction
 REBUILD_BATCH = 2000
 DROP_SECONDS = 60
 PAUSE_SECONDS = 0.05
+PROJECTED_TABLES = (LeaderboardEntry, EcoTotal, EcoContribution)
 
 # One attempt stays on record, as in `redrive`: should the drop not come, later events may have passed a dead one.
 _ENQUEUE = sa.text("""
@@ -55,7 +58,8 @@ def _enqueue_everything() -> int:
     with transaction() as session:
         session.execute(sa.text("SET LOCAL statement_timeout = 0"))
         result = session.execute(_ENQUEUE, {"now": clock.now()})
-        session.execute(sa.text("DELETE FROM leaderboard_entries"))
+        for projection in PROJECTED_TABLES:
+            session.execute(sa.delete(projection))
         session.execute(sa.text("UPDATE badge_definitions SET projected_version = 0"))
         return int(result.rowcount)  # type: ignore[attr-defined]
 

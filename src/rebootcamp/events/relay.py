@@ -20,6 +20,7 @@ from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.boards import add_to_boards
 from rebootcamp.events.catalogue import project_catalogue
 from rebootcamp.events.projection import Line, Outcome, project
+from rebootcamp.events.savings import add_to_savings
 from rebootcamp.events.store import readable, stream_events
 from rebootcamp.storage.locks import BARRIER, exclusive, share
 from rebootcamp.storage.mongo import MongoUnavailable
@@ -163,7 +164,9 @@ def _settle(session: Session, outcome: Outcome) -> None:
     if outcome.delivered:
         settled = set(session.scalars(_SETTLE, {"event_ids": [row["event_id"] for row in outcome.delivered]}))
         # Only what left the outbox here counts here: whoever removes the row adds the points.
-        add_to_boards(session, [row for row in outcome.delivered if row["event_id"] in settled])
+        counted = [row for row in outcome.delivered if row["event_id"] in settled]
+        add_to_boards(session, counted)
+        add_to_savings(session, counted)
     for event_id, reason in outcome.refused.items():
         log.error("relay.refused", event_id=str(event_id), reason=reason)
         parameters = {"first": FIRST_DELAY, "longest": LONGEST_DELAY, "max_attempts": MAX_ATTEMPTS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Any, Final, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import sqlalchemy as sa
 
 from rebootcamp.cli.demo.files import catalogue
+from rebootcamp.cli.demo.groups import Act, plan_groups
 from rebootcamp.cli.demo.personas import MONTHS_OF_HISTORY, ONE_DAY, Deed, Plan, plan_learner
 from rebootcamp.cli.demo.words import EVIDENCE, REJECTIONS, REVOCATIONS
 from rebootcamp.core.actors import Actor
@@ -74,7 +75,7 @@ class Told:
 def tell_history(clock: Clock, seed: int, last_day: date) -> Told:
     """Fill the empty, prepared pair; events stay in the outbox for the relay."""
     story = _Story(clock, Random(seed), last_day)  # noqa: S311
-    story.set_the_scene()
+    story.set_the_scene(seed)
     story.play()
     return Told(len(story.actors) - len(STAFF), story.deeds, story.refused)
 
@@ -91,23 +92,25 @@ class _Story:
         self._last_day = last_day
         self._end = datetime.combine(last_day, time(22), tzinfo=UTC)
         self._order = itertools.count()
-        self._queue: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._queue: list[tuple[datetime, int, Callable[[], object]]] = []
         self._challenge_ids: dict[str, int] = {}
 
-    def set_the_scene(self) -> None:
-        """Open the service: staff, badges and challenges, then everybody's plans."""
+    def set_the_scene(self, seed: int) -> None:
+        """Open the service: staff, badges and challenges, then everybody's plans and the groups."""
         opening = datetime.combine(self._last_day - MONTHS_OF_HISTORY, time(7), tzinfo=UTC)
         entries = catalogue("challenges")
         self.at(opening, lambda: self._open(entries))
         student = plan_learner(STUDENT, entries, self._rng, self._last_day - ONE_DAY)
-        self._schedule(student, opening + timedelta(hours=2))
-        for learner in catalogue("learners"):
-            plan = plan_learner(learner, entries, self._rng, self._last_day)
-            self._schedule(plan, plan.joins_at)
+        plans = [replace(student, joins_at=opening + timedelta(hours=2))]
+        plans += [plan_learner(learner, entries, self._rng, self._last_day) for learner in catalogue("learners")]
+        for plan in plans:
+            self._schedule(plan)
         for code, days_before_end, is_taken_back in BY_HAND:
             self._schedule_award(code, days_before_end, is_taken_back)
+        for instant, act in plan_groups(plans, seed, opening, self._end):
+            self._schedule_group(instant, act)
 
-    def at(self, instant: datetime, act: Callable[[], None]) -> None:
+    def at(self, instant: datetime, act: Callable[[], object]) -> None:
         """Do something at an instant, unless the story is over by then."""
         if instant <= self._end:
             heapq.heappush(self._queue, (instant, next(self._order), act))
@@ -135,11 +138,14 @@ class _Story:
             challenge = challenges.create_challenge(self.actors["instructor@example.org"], entry)
             self._challenge_ids[entry["slug"]] = challenge.id
 
-    def _schedule(self, plan: Plan, joins_at: datetime) -> None:
-        self.at(joins_at, lambda: self._register(plan.learner))
+    def _schedule(self, plan: Plan) -> None:
+        self.at(plan.joins_at, lambda: self._register(plan.learner))
         for deed in plan.deeds:
-            if deed.at > joins_at:
+            if deed.at > plan.joins_at:
                 self.at(deed.at, lambda deed=deed: self._do(plan.learner, deed))  # type: ignore[misc]
+
+    def _schedule_group(self, instant: datetime, act: Act) -> None:
+        self.at(instant, lambda: act(self.actors))
 
     def _schedule_award(self, code: str, days_before_end: int, is_taken_back: bool) -> None:
         emails = [learner["email"] for learner in catalogue("learners") if learner["persona"] == "occasional"]

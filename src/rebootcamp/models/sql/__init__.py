@@ -1,5 +1,15 @@
 """SQLAlchemy entities; importing this package registers every table."""
 
-from rebootcamp.models.sql import accounts, badges, challenges, leaderboards, levels, operations, progress
+from rebootcamp.models.sql import (
+    accounts,
+    badges,
+    challenges,
+    eco,
+    groups,
+    leaderboards,
+    levels,
+    operations,
+    progress,
+)
 
-__all__ = ["accounts", "badges", "challenges", "leaderboards", "levels", "operations", "progress"]
+__all__ = ["accounts", "badges", "challenges", "eco", "groups", "leaderboards", "levels", "operations", "progress"]
