@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.relay import Relay
+from rebootcamp.models.sql.challenges import TeamContribution
 from rebootcamp.models.sql.eco import EcoContribution, EcoTotal
 from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.progress import OutboxEntry
@@ -23,7 +24,7 @@ from rebootcamp.storage.transactions import transaction
 REBUILD_BATCH = 2000
 DROP_SECONDS = 60
 PAUSE_SECONDS = 0.05
-PROJECTED_TABLES = (LeaderboardEntry, EcoTotal, EcoContribution)
+PROJECTED_TABLES = (LeaderboardEntry, EcoTotal, EcoContribution, TeamContribution)
 
 # One attempt stays on record, as in `redrive`: should the drop not come, later events may have passed a dead one.
 _ENQUEUE = sa.text("""

@@ -44,6 +44,11 @@ def try_exclusive(lock: int) -> Iterator[bool]:
         yield bool(connection.exec_driver_sql("SELECT pg_try_advisory_lock(%(lock)s)", {"lock": lock}).scalar())
 
 
+def hold(session: Session, lock: int) -> None:
+    """Hold a lock as `exclusive` does, until the transaction ends."""
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+
+
 def share(session: Session, lock: int) -> None:
     """Hold the shared side until the transaction ends; who waits for the exclusive side goes first."""
     session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(lock)))

@@ -1,7 +1,7 @@
 """Badges: the catalogue, its rules and their trial, awards by hand and by back-fill."""
 
 from rebootcamp.services.badges.awards import award_badge, expire_awards, revoke_badge
-from rebootcamp.services.badges.backfill import get_backfill, run_backfills, work_on_backfills
+from rebootcamp.services.badges.backfill import get_backfill
 from rebootcamp.services.badges.catalogue import (
     BadgeView,
     Labels,
@@ -35,9 +35,7 @@ __all__ = [
     "list_rules",
     "preview_badge",
     "revoke_badge",
-    "run_backfills",
     "say_rule",
     "update_badge",
     "why_award",
-    "work_on_backfills",
 ]

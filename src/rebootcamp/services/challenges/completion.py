@@ -19,7 +19,7 @@ from rebootcamp.core.languages import Text
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeSubmitted
 from rebootcamp.events.journal import Recorded, lock_line, record
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
-from rebootcamp.services.challenges.errors import AlreadyCompleted, ChallengeClosed, WrongAnswer
+from rebootcamp.services.challenges.errors import AlreadyCompleted, ChallengeClosed, CompletesByItself, WrongAnswer
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
 
@@ -89,7 +89,7 @@ def complete_challenge(
 ) -> Completed:
     """Complete a challenge, or submit it where staff must approve.
 
-    Raises `NotFound`, `ChallengeClosed`, `WrongAnswer`, `AlreadyCompleted`.
+    Raises `NotFound`, `ChallengeClosed`, `CompletesByItself`, `WrongAnswer`, `AlreadyCompleted`.
     """
     now = clock.now()
     with transaction():
@@ -116,6 +116,7 @@ def described(challenge: Challenge | OpenChallenge, completion: ChallengeComplet
         "difficulty": challenge.difficulty,
         "cadence": challenge.cadence,
         "period": completion.period,
+        "is_goal": challenge.validation == "criteria",
     }
 
 
@@ -149,6 +150,8 @@ def _open_challenge(user_id: int, challenge_id: int, now: datetime) -> OpenChall
     challenge = OpenChallenge(**row)
     if not challenge.is_open:
         raise ChallengeClosed
+    if challenge.validation == "criteria":
+        raise CompletesByItself
     return challenge
 
 

@@ -9,9 +9,16 @@ from typing import Any, Final
 
 from rebootcamp.core import clock
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
-from rebootcamp.events.challenges import ChallengeCompleted, ChallengeFact, ChallengeRevoked
+from rebootcamp.events.challenges import (
+    ChallengeCompleted,
+    ChallengeFact,
+    ChallengeJoined,
+    ChallengeLeft,
+    ChallengeRevoked,
+)
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.services.gamification.criteria import DAILY, POINTS, XP, Criterion, Situation, badge_signal, readings_of
+from rebootcamp.services.gamification.goals import barred_goal_key, joined_key
 from rebootcamp.services.gamification.levels import Curve, level_of
 from rebootcamp.services.gamification.measures import added, counter_key, occurrence, tally
 from rebootcamp.services.gamification.rulebook import Badge, RuleBook
@@ -70,6 +77,9 @@ def advance(standing: Standing, event: RecordedEvent, rules: RuleBook, active_da
         return _badge_awarded(standing, event, fact, rules)
     if isinstance(fact, BadgeRevoked):
         return _badge_revoked(standing, event, fact, rules)
+    if isinstance(fact, ChallengeJoined | ChallengeLeft):
+        change = {joined_key(fact.challenge_id): 1 if isinstance(fact, ChallengeJoined) else -1}
+        return Step(replace(standing, counters=added(standing.counters, change)))
     counted = occurrence(fact.type)
     if counted is None:
         return Step(standing)
@@ -82,12 +92,11 @@ def _deed(standing: Standing, event: RecordedEvent, sign: int, rules: RuleBook, 
     counters, signals = tally(
         standing.counters, fact.type, vars(fact), event.local_date, rules.measures, standing.measured
     )
-    streak = extend(standing.streak, event.local_date) if sign > 0 else None
     moved = replace(
         standing,
         challenge_points=standing.challenge_points + (fact.score_points if isinstance(fact, ChallengeFact) else 0),
         xp_total=standing.xp_total + fact.xp_points,
-        streak=streak or recount(active_days()),
+        streak=_streak_after(standing.streak, event, sign, active_days),
         counters=added(counters, _challenge_changes(fact, sign)),
     )
     reason = fact.type.partition(".")[0] + ("_revoked" if sign < 0 else "")
@@ -96,6 +105,14 @@ def _deed(standing: Standing, event: RecordedEvent, sign: int, rules: RuleBook, 
     if sign < 0:
         return _revoke_no_longer_met(step, event, rules)
     return _award_newly_met(step, signals, rules, event)
+
+
+def _streak_after(streak: Streak, event: RecordedEvent, sign: int, active_days: ActiveDays) -> Streak:
+    """Return the streak; what completes by itself is no activity, only the deeds behind it are."""
+    if isinstance(event.fact, ChallengeFact) and event.fact.is_goal:
+        return streak
+    longer = extend(streak, event.local_date) if sign > 0 else None
+    return longer or recount(active_days())
 
 
 def _badge_awarded(standing: Standing, event: RecordedEvent, fact: BadgeAwarded, rules: RuleBook) -> Step:
@@ -139,6 +156,8 @@ def _challenge_changes(fact: Fact, sign: int) -> dict[str, int]:
     }
     if fact.is_first if isinstance(fact, ChallengeCompleted) else fact.is_last:
         changes |= {CHALLENGES: sign, counter_key(CHALLENGES, "category", fact.category): sign}
+    if isinstance(fact, ChallengeRevoked) and fact.is_goal and fact.reason not in AUTOMATIC:
+        changes[barred_goal_key(fact.challenge_id, fact.period)] = 1
     return changes
 
 
