@@ -14,7 +14,7 @@ from rebootcamp.services.badges.catalogue import (
 from rebootcamp.services.badges.definitions import create_badge, list_rules, update_badge
 from rebootcamp.services.badges.errors import AlreadyHeld, CodeTaken, NotHeld
 from rebootcamp.services.badges.preview import Preview, preview_badge
-from rebootcamp.services.badges.why import say_rule, why_award
+from rebootcamp.services.badges.why import rule_teller, say_rule, why_award
 
 __all__ = [
     "AlreadyHeld",
@@ -35,6 +35,7 @@ __all__ = [
     "list_rules",
     "preview_badge",
     "revoke_badge",
+    "rule_teller",
     "say_rule",
     "update_badge",
     "why_award",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rebootcamp.events.badges import BadgeAwarded
+from rebootcamp.events.challenges import ChallengeCompleted
 from rebootcamp.events.journal import Recorded, Totals
 from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.levels import level_of
@@ -12,7 +13,10 @@ from rebootcamp.services.gamification.levels import level_of
 
 @dataclass(frozen=True)
 class Rewards:
-    """Points and XP of the deed itself, the badges it brought (each with its own points), and where it leads."""
+    """Points and XP of the deed itself, what it brought beside (each with its own points), and where it leads.
+
+    `goals` are the timed challenges that it completed.
+    """
 
     points: int
     xp: int
@@ -21,6 +25,7 @@ class Rewards:
     level_after: int
     daily_streak: int
     totals: Totals
+    goals: tuple[ChallengeCompleted, ...] = ()
 
 
 def rewards_of(recorded: Recorded) -> Rewards:
@@ -34,4 +39,5 @@ def rewards_of(recorded: Recorded) -> Rewards:
         level_after=level_of(recorded.after.xp_total, curve).number,
         daily_streak=recorded.after.daily_streak,
         totals=recorded.after,
+        goals=tuple(fact for event in recorded.events[1:] if isinstance(fact := event.fact, ChallengeCompleted)),
     )
