@@ -37,7 +37,7 @@ from rebootcamp.services.gamification.measures import is_standard_key
 from rebootcamp.services.gamification.progression import Standing
 from rebootcamp.services.gamification.replay import replay
 from rebootcamp.services.gamification.rulebook import ONE_LEVEL, RuleBook
-from rebootcamp.services.integrity_totals import ExpectedSavings, counted_members
+from rebootcamp.services.integrity_totals import ExpectedGoals, ExpectedSavings, counted_members
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, common_cut
 from rebootcamp.storage.documents import by_id
@@ -115,7 +115,7 @@ def check_stores() -> Report:
         ledgers = _read_ledgers(cut)
         report.pending = sum(map(len, ledgers.pending.values()))
         boards: Counter[tuple[str, str, int]] = Counter()
-        savings = ExpectedSavings()
+        savings, goals = ExpectedSavings(), ExpectedGoals(cut, ledgers.rules.team_goals)
         known: set[int] = set()
         for user_id, group in groupby(stream_events(cut.sql), key=lambda row: row["user_id"]):
             rows = list(group)
@@ -124,10 +124,15 @@ def check_stores() -> Report:
             report.events += len(rows)
             _count_boards(boards, rows, ledgers.pending.get(user_id, set()))
             savings.count(rows, ledgers.pending.get(user_id, set()))
+            goals.count(rows, ledgers.pending.get(user_id, set()))
             _check_learner(report, cut, ledgers, rows)
         _check_strangers(report, cut, ledgers, known)
         _check_boards(report, cut, boards)
-        for invariant, subject, found, expected in (*savings.compared(cut), *counted_members(cut)):
+        for invariant, subject, found, expected in (
+            *savings.compared(cut),
+            *counted_members(cut),
+            *goals.compared(cut),
+        ):
             report.expect(invariant, subject, found, expected)
         _check_outbox(report, cut)
     return report
