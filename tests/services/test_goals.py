@@ -309,3 +309,12 @@ def test_joining_at_once_counts_once(app: Flask) -> None:
 
     assert sorted(in_threads(app, *[join] * 4)) == ["already_joined"] * 3 + ["joined"]
     assert_sound()
+
+
+def test_an_editor_elsewhere_moves_no_date_that_they_did_not_set() -> None:
+    start = datetime(2026, 5, 9, 22, tzinfo=UTC)
+    goal = make_goal(ONE, cadence="event", starts_at=start, ends_at=start + timedelta(days=2))
+    elsewhere = make_actor("instructor", timezone="America/New_York")
+    for changes, last in (({"points": 7}, 11), ({"ends_at": start + timedelta(days=3)}, 12)):
+        changed = challenges.update_challenge(elsewhere, goal.id, changes, None)
+        assert (changed.opens_on.day, changed.closes_on.day) == (10, last)

@@ -277,3 +277,16 @@ def test_relays_and_rewards_at_once_count_once(hand: Any, app: Flask) -> None:
     assert sum(in_threads(app, *[challenges.reward_teams] * 3)) == 5
     assert [len(completions(actor, goal)) for actor in who] == [1] * 5
     assert_sound()
+
+
+def test_a_reward_that_could_not_be_given_in_time_comes_before_the_results(hand: Any) -> None:
+    goal, ada = team_goal(2), make_actor(timezone="UTC")
+    make_group(ada)
+    hand.shift(timedelta(days=1))
+    do(ada, 2)
+    hand.shift(timedelta(days=9))
+    assert challenges.close_windows() == 0
+    drain()
+    assert (challenges.reward_teams(), challenges.close_windows()) == (0, 1)
+    assert (completions(ada, goal), results(goal).completed) == ([("event", "validated")], 1)
+    assert_sound()

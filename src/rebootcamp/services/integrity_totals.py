@@ -60,7 +60,7 @@ class ExpectedGoals:
         self._joined: Counter[tuple[int, int]] = Counter()
         columns = ChallengeCompletion.id, ChallengeCompletion.completed_at
         done = cut.sql.execute(sa.select(*columns)) if goals else ()
-        self._done_at: dict[int, datetime] = {number: at for number, at in done}
+        self._done_at: dict[int, datetime] = {row.id: row.completed_at for row in done}
         self._stays: dict[int, list[GroupMembership]] = defaultdict(list)
         for stay in cut.sql.scalars(sa.select(GroupMembership)):
             self._stays[stay.user_id].append(stay)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from types import SimpleNamespace
@@ -40,6 +40,7 @@ FILTERS: Final = ("category", "difficulty", "cadence")
 COUNTED_BY: Final = FILTERS
 
 
+BOUNDS: Final = frozenset({"starts_at", "ends_at"})
 TIMED: Final = ("validation", "criteria", "starts_at", "ends_at", "requires_joining", "team_target")
 
 
@@ -108,7 +109,7 @@ def create_challenge(actor: Actor, fields: Mapping[str, Any]) -> Challenge:
     now = clock.now()
     challenge = Challenge(**fields, created_by=actor.user_id, created_at=now, updated_at=now)
     challenge.slug = challenge.slug or _slug_of(challenge.translations)
-    _verify(actor, challenge)
+    _verify(challenge, actor.timezone, BOUNDS)
     with transaction() as session, translating({"uq_challenges_slug": SlugTaken()}):
         session.add(challenge)
         session.flush()
@@ -131,7 +132,7 @@ def update_challenge(actor: Actor, challenge_id: int, changes: Mapping[str, Any]
         for name, value in changes.items():
             setattr(challenge, name, value)
         challenge.updated_at = clock.now()
-        _verify(actor, challenge)
+        _verify(challenge, actor.timezone, BOUNDS & changes.keys() if was_timed else BOUNDS)
         _save(session)
         _announce(session, challenge, was_timed=was_timed)
     return challenge
@@ -263,24 +264,26 @@ def _save(session: Session) -> None:
         raise StaleEdit from error
 
 
-def _verify(actor: Actor, challenge: Challenge) -> None:
+def _verify(challenge: Challenge, timezone: str, moved: Collection[str]) -> None:
+    """Refuse what does not fit together. The bounds in `moved` are those that the editor, in the zone, has set."""
     if challenge.starts_at and challenge.ends_at and challenge.starts_at >= challenge.ends_at:
         raise InvalidField("/ends_at", Text("This must be after starts_at.", "Ceci doit être après starts_at."))
     if challenge.validation == "answer" and not challenge.answers:
         message = Text("Give at least one accepted answer.", "Indiquez au moins une réponse acceptée.")
         raise InvalidField("/answers", message, "required")
-    challenge.opens_on = challenge.closes_on = None
     if (challenge.validation == "criteria") != (challenge.criteria is not None):
         message = Text("Criteria go with validation “criteria”.", "criteria va avec la validation « criteria ».")
         raise InvalidField("/criteria", message, "required")
     if challenge.criteria is not None:
-        _verify_timed(actor, challenge)
-    elif challenge.requires_joining or challenge.team_target is not None:
+        _verify_timed(challenge, timezone, moved)
+        return
+    challenge.opens_on = challenge.closes_on = None
+    if challenge.requires_joining or challenge.team_target is not None:
         message = Text("Only a challenge with criteria has this.", "Seul un défi à critères a ceci.")
         raise InvalidField("/requires_joining" if challenge.requires_joining else "/team_target", message)
 
 
-def _verify_timed(actor: Actor, challenge: Challenge) -> None:
+def _verify_timed(challenge: Challenge, timezone: str, moved: Collection[str]) -> None:
     """Take the window's dates from its instants, as the editor's calendar shows them, and compile the criteria."""
     if challenge.cadence not in GRAIN_OF:
         message = Text("A challenge with criteria has a window.", "Un défi à critères a une période.")
@@ -291,10 +294,11 @@ def _verify_timed(actor: Actor, challenge: Challenge) -> None:
     for name in _bounds_needed(challenge):
         if getattr(challenge, name) is None:
             raise InvalidField(f"/{name}", Text("This window needs it.", "Cette période l'exige."), "required")
-    if challenge.starts_at:
-        challenge.opens_on = clock.local_date(challenge.starts_at, actor.timezone)
-    if challenge.ends_at:
-        challenge.closes_on = clock.local_date(challenge.ends_at - timedelta(milliseconds=1), actor.timezone)
+    if "starts_at" in moved:
+        challenge.opens_on = challenge.starts_at and clock.local_date(challenge.starts_at, timezone)
+    if "ends_at" in moved:
+        last = challenge.ends_at and challenge.ends_at - timedelta(milliseconds=1)
+        challenge.closes_on = last and clock.local_date(last, timezone)
     challenge.criteria = dict(normalise(challenge.criteria or {}))
     bounds = challenge.opens_on, challenge.closes_on
     compile_goal(challenge.criteria, challenge.cadence, *bounds, is_team=challenge.team_target is not None)

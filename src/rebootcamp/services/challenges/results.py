@@ -26,7 +26,7 @@ from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion, ChallengeResult
 from rebootcamp.services.challenges.catalogue import get_challenge
 from rebootcamp.services.challenges.errors import NotTimed
-from rebootcamp.services.challenges.teams import TeamStanding, deserving, team_standings
+from rebootcamp.services.challenges.teams import TeamStanding, reward_all, team_standings
 from rebootcamp.services.gamification.goals import GRAIN_OF, Goal, goal_of
 from rebootcamp.services.gamification.measures import end_of, start_of
 from rebootcamp.services.gamification.streaks import ONE_DAY
@@ -211,7 +211,9 @@ def _due(session: Session, now: datetime) -> Iterator[tuple[int, date]]:
     """Yield the windows that ended and have no result, a challenge and its last day each, oldest first."""
     last = sa.select(sa.func.max(ChallengeResult.closed_on)).where(ChallengeResult.challenge_id == Challenge.id)
     statement = sa.select(Challenge, last.scalar_subquery()).where(
-        Challenge.criteria.is_not(None), Challenge.is_published, Challenge.created_at <= now
+        Challenge.criteria.is_not(None),
+        Challenge.is_published,
+        sa.or_(Challenge.cadence != "event", last.scalar_subquery().is_(None)),
     )
     for challenge, closed_on in session.execute(statement.order_by(Challenge.id)):
         goal = goal_of(challenge)
@@ -236,11 +238,15 @@ def _ended_everywhere(day: date) -> datetime:
 def _close(challenge_id: int, last_day: date) -> bool:
     now = clock.now()
     with transaction() as session:
-        session.execute(sa.text("SET LOCAL statement_timeout = '60s'"))
         goal = goal_of(session.get_one(Challenge, challenge_id, populate_existing=True))
-        period, window = goal.period(last_day), goal.window(last_day)
-        if window is None or (goal.team_target is not None and not _is_settled(session, goal, period, last_day)):
-            return False
+        is_settled = goal.team_target is None or not has_waiting(session, last_day)
+    period, window = goal.period(last_day), goal.window(last_day)
+    if window is None or not is_settled:
+        return False
+    if goal.team_target is not None:
+        reward_all(goal, period)
+    with transaction() as session:
+        session.execute(sa.text("SET LOCAL statement_timeout = '60s'"))
         table = ChallengeCompletion
         order = sa.select(table.user_id, table.completed_at).where(*_validly(challenge_id, period))
         finishers = [(row[0], row[1]) for row in session.execute(order.order_by(table.completed_at, table.id))]
@@ -260,8 +266,3 @@ def _close(challenge_id: int, last_day: date) -> bool:
             insert(ChallengeResult).values(values).on_conflict_do_nothing().returning(ChallengeResult.period)
         )
         return made.first() is not None
-
-
-def _is_settled(session: Session, goal: Goal, period: str, last_day: date) -> bool:
-    """Tell whether all that counts was delivered, and everybody who deserves it was rewarded."""
-    return not has_waiting(session, last_day) and not deserving(session, goal, period)

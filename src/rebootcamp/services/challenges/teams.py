@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
+from rebootcamp.core.challenges import day_of
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.journal import lock_line
 from rebootcamp.events.store import stream_delivered, waiting_deeds
@@ -73,7 +74,7 @@ _DESERVING: Final = sa.text("""
     SELECT DISTINCT t.challenge_id, t.period, t.user_id
     FROM challenges c
     JOIN team_contributions t ON t.challenge_id = c.id AND t.value >= :at_least
-    WHERE c.id = :challenge_id AND t.period = :period
+    WHERE c.id = :challenge_id AND t.period = :period AND t.user_id > :after
         AND t.group_id IN (
             SELECT group_id FROM team_contributions WHERE challenge_id = :challenge_id AND period = :period
             GROUP BY group_id HAVING sum(value) >= c.team_target)
@@ -150,25 +151,31 @@ def reward_teams() -> int:
     """Complete reached team challenges for those who gave to them, one learner a transaction; return how many."""
     with transaction():
         goals = [goal for goal in current_rules().goals.values() if goal.team_target is not None]
-    return sum(_reward(goal, period) for goal in goals for period in _running(goal))
+    running = [(goal, period) for goal in goals for period in _running(goal)]
+    return sum(_reward_one(goal, period, user_id) for goal, period in running for user_id in _deserving(goal, period))
 
 
-def deserving(session: Session, goal: Goal, period: str) -> Sequence[int]:
-    """Return some learners who deserve a completion and do not have it yet."""
+def reward_all(goal: Goal, period: str) -> None:
+    """Reward everybody who deserves it, before the results of a period are recorded."""
+    after = 0
+    while user_ids := _deserving(goal, period, after):
+        for user_id in user_ids:
+            _reward_one(goal, period, user_id)
+        after = user_ids[-1]
+
+
+def _deserving(goal: Goal, period: str, after: int = 0) -> Sequence[int]:
+    """Return the next learners who deserve a completion and do not have it yet."""
     parameters = {
+        "after": after,
         "challenge_id": goal.challenge_id,
         "period": period,
         "at_least": goal.share.at_least,
         "automatic": CRITERIA_NO_LONGER_MET,
         "limit": REWARDS_A_TURN,
     }
-    return [row.user_id for row in session.execute(_DESERVING, parameters)]
-
-
-def _reward(goal: Goal, period: str) -> int:
     with transaction() as session:
-        user_ids = deserving(session, goal, period)
-    return sum(_reward_one(goal, period, user_id) for user_id in user_ids)
+        return [row.user_id for row in session.execute(_DESERVING, parameters)]
 
 
 def _reward_one(goal: Goal, period: str, user_id: int) -> bool:
@@ -178,7 +185,7 @@ def _reward_one(goal: Goal, period: str, user_id: int) -> bool:
         rules, standing = rules_of(line), standing_of(line)
         current = rules.goals.get(goal.challenge_id)
         day = _day_in(goal, period, clock.local_date(now, line.timezone))
-        if current != goal or day is None or not may_take_part(goal, standing, day, day):
+        if current != goal or not may_take_part(goal, standing, day, day):
             return False
         situation = situation_of(standing, day, rules.curve)
         is_done = complete_goal(line, goal, situation, now, {"team": True}) is not None
@@ -193,10 +200,13 @@ def _running(goal: Goal) -> list[str]:
     return sorted({goal.period(day) for day in days})
 
 
-def _day_in(goal: Goal, period: str, today: date) -> date | None:
-    """Return the learner's date in the period: today, or the nearest one."""
-    near = (today, today - ONE_DAY, today + ONE_DAY, today - 2 * ONE_DAY)
-    return next((day for day in near if goal.window(day) and goal.period(day) == period), None)
+def _day_in(goal: Goal, period: str, today: date) -> date:
+    """Return the learner's date in the period: today, or its last one when it is over."""
+    if goal.window(today) and goal.period(today) == period:
+        return today
+    first = max(day_of(goal.cadence, period) or date.min, goal.opens_on or date.min)
+    window = goal.window(first)
+    return window[1] if window and window[1] else first
 
 
 def _add(session: Session, goals: Sequence[Goal], rows: Iterable[Row]) -> None:
