@@ -22,7 +22,7 @@ from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion, ChallengeResult
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import LearnerState
-from rebootcamp.services.badges.definitions import touch_rules
+from rebootcamp.services.badges.definitions import refuse_unknown_badges, touch_rules
 from rebootcamp.services.challenges.errors import ChallengeInUse, SlugTaken
 from rebootcamp.services.challenges.teams import TeamStanding, my_teams, recount
 from rebootcamp.services.gamification.curves import curve_at
@@ -159,10 +159,13 @@ def _announce(session: Session, challenge: Challenge, *, was_timed: bool) -> Non
     if challenge.criteria is None and not was_timed:
         touch_catalogue(session)
         return
-    if challenge.team_target is not None:
-        recount(session, goal_of(challenge))
+    goal = None if challenge.criteria is None else goal_of(challenge)
+    if goal is not None:
+        refuse_unknown_badges(session, goal.rule, None)
+    if goal is not None and goal.team_target is not None:
+        recount(session, goal)
     touch_rules(session)
-    if challenge.criteria is not None and challenge.is_published and challenge.archived_at is None:
+    if goal is not None and challenge.is_published and challenge.archived_at is None:
         enqueue(session, challenge_id=challenge.id, version=challenge.version, holders="keep")
 
 
