@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import settings as hypothesis_settings
+from werkzeug.test import TestResponse
 
 from rebootcamp.app import create_app
 from rebootcamp.cli.dev.servers import Servers, temporary_servers
@@ -16,10 +18,20 @@ from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import db
 from tests.stores import create_pair, empty_stores
 
+pytest.register_assert_rewrite("tests.relay.tools")
 hypothesis_settings.register_profile("ci", deadline=None, derandomize=True, max_examples=60)
 hypothesis_settings.load_profile("ci")
 
 SECRET = "a secret of the tests, 32 bytes or more"
+
+
+class Client(FlaskClient):
+    """A client whose requests get contexts of their own: one that is already pushed would lend them its session."""
+
+    def open(self, *args: Any, **options: Any) -> TestResponse:
+        """Send a request and read the whole answer before its context goes."""
+        with self.application.app_context():
+            return super().open(*args, **{**options, "buffered": True})
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +39,7 @@ def servers() -> Iterator[Servers]:
     """The pair of servers of this test run; MongoDB accepts fault injection."""
     with temporary_servers(test_commands=True) as started:
         yield started
+        mongo.close()
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +52,9 @@ def settings(servers: Servers) -> Settings:
 def application(settings: Settings) -> Flask:
     """The application on a migrated, paired and empty pair of databases of its own."""
     pair = create_pair(settings, "suite")
-    return create_app(pair)
+    application = create_app(pair)
+    application.test_client_class = Client
+    return application
 
 
 @pytest.fixture

@@ -55,6 +55,6 @@ def empty_stores() -> None:
         mongo.collection(declared["collection"]).delete_many({})
     initialise_store(mongo.database().name)
     with db.engine.begin() as connection:
-        # Processes remember compiled rules and the curve by their version, so no two tests may share one.
-        versions = {"rules_version": next(_versions), "levels_version": next(_versions)}
-        connection.execute(sa.update(AppMeta).values(versions))
+        # Processes remember rules, curve and calendar by their version, so no two tests may share one.
+        names = ("rules_version", "levels_version", "calendar_version")
+        connection.execute(sa.update(AppMeta).values({name: next(_versions) for name in names}))

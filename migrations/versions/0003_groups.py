@@ -1,7 +1,7 @@
 """groups
 
 Revision ID: 0003
-Revises: 0001
+Revises: 0005
 Create Date: 2026-11-21
 """
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -28,7 +28,7 @@ INSERT INTO eco_contributions (user_id, co2e_grams)
 INSERT INTO eco_totals (name, value)
     SELECT 'co2e_grams:' || category, sum(sign * co2e_grams) FROM delivered GROUP BY category
     UNION ALL SELECT 'completions:' || category, sum(sign) FROM delivered GROUP BY category
-    UNION ALL SELECT 'learners', count(*) FROM eco_contributions WHERE co2e_grams > 0;
+    UNION ALL SELECT 'learners', count(*) FROM eco_contributions WHERE co2e_grams > 0 HAVING count(*) > 0;
 """
 
 

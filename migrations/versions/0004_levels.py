@@ -1,7 +1,7 @@
 """levels
 
 Revision ID: 0004
-Revises: 0003
+Revises: 0001
 Create Date: 2026-11-21
 """
 
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0004"
-down_revision = "0003"
+down_revision = "0001"
 branch_labels = None
 depends_on = None
 

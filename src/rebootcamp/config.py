@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dotenv import dotenv_values
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 MIN_SECRET_BYTES = 32
 SAMPLE_SECRET_MARKS = ("change-me", "changeme", "example", "sample", "secret-key", "replace-me")
@@ -40,6 +44,7 @@ class Settings:
     relay_batch: int = 200
     relay_poll_seconds: float = 0.2
     failpoints: str = ""
+    flask_debug: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -64,6 +69,7 @@ class Settings:
             relay_batch=_integer(env, "RELAY_BATCH", cls.relay_batch, 1, 5000),
             relay_poll_seconds=_number(env, "RELAY_POLL_SECONDS", cls.relay_poll_seconds, 0.01, 60.0),
             failpoints=env.get("TEST_FAILPOINTS", ""),
+            flask_debug=env.get("FLASK_DEBUG", ""),
         )
         settings.verify()
         return settings
@@ -75,6 +81,7 @@ class Settings:
 
     def verify(self) -> None:
         """Raise `ConfigurationError` where starting would be unsafe."""
+        _verify_addresses(self.database_url, self.mongodb_uri)
         if self.app_env not in ENVIRONMENTS:
             raise ConfigurationError(f"APP_ENV must be one of {', '.join(ENVIRONMENTS)}, not {self.app_env!r}.")
         if len(self.secret_key.encode()) < MIN_SECRET_BYTES:
@@ -87,6 +94,9 @@ class Settings:
             raise ConfigurationError("SECRET_KEY is a sample value; make your own: openssl rand -hex 32")
         if self.failpoints:
             raise ConfigurationError("TEST_FAILPOINTS must be empty in production.")
+        # Whoever reaches the debugger runs what they like.
+        if self.flask_debug.lower() not in ("", "0", "false", "no"):
+            raise ConfigurationError("FLASK_DEBUG must be empty in production.")
 
 
 def run_directory(environ: Mapping[str, str] = os.environ) -> Path:
@@ -112,6 +122,21 @@ def _required(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise ConfigurationError(f"{name} is not set: see .env.example, or start everything with `make run`.")
     return value
+
+
+def _verify_addresses(database_url: str, mongodb_uri: str) -> None:
+    """Refuse what the drivers cannot read, without telling it: it may hold a password."""
+    try:
+        make_url(database_url)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError("DATABASE_URL must look like postgresql://USER:PASSWORD@HOST:5432/NAME.") from None
+    # A +srv address is in the DNS, which may be away now and back later.
+    if mongodb_uri.startswith("mongodb+srv://"):
+        return
+    try:
+        parse_uri(mongodb_uri)
+    except (PyMongoError, ValueError):
+        raise ConfigurationError("MONGODB_URI must look like mongodb://HOST:27017/?replicaSet=NAME.") from None
 
 
 def _with_driver(url: str) -> str:

@@ -1,6 +1,9 @@
 """Settings of gunicorn, the same on a laptop and in the image: `gunicorn -c python:rebootcamp.gunicorn_conf`."""
 
+import gc
+import logging
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -24,6 +27,7 @@ accesslog = None
 if os.path.isdir("/dev/shm"):  # noqa: S108
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
+_KEY_IN_ADDRESS = re.compile(r"([?&]key=)[^&\s'\"]+")
 _given = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
 _metrics = Path(_given or Path(tempfile.gettempdir(), f"rebootcamp-metrics-{os.getpid()}"))
 # prometheus_client reads it when a worker imports it, so it must be there before the first fork.
@@ -35,6 +39,19 @@ def on_starting(server: Any) -> None:
     _metrics.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in _metrics.glob("*.db"):
         file.unlink(missing_ok=True)
+    server.log.error_log.addFilter(hide_keys)
+
+
+def hide_keys(record: logging.LogRecord) -> bool:
+    """Take the keys of share links out of a line: gunicorn tells the whole address of a request that failed."""
+    record.msg, record.args = _KEY_IN_ADDRESS.sub(r"\1…", record.getMessage()), None
+    return True
+
+
+def post_worker_init(worker: Any) -> None:
+    """Keep what the loaded application consists of out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 def child_exit(server: Any, worker: Any) -> None:

@@ -42,7 +42,7 @@ class Plant:
         eventually(self.is_settled)
 
     def is_settled(self) -> bool:
-        """Tell whether every worker has noticed: the first command on a dead connection is answered 503."""
+        """Tell whether every worker has found its way back."""
         nonsense = {"refresh_token": "nonsense"}
         answers = at_once([partial(self.service.send, "POST", "/api/auth/refresh", json=nonsense)] * 8)
         return {answer.status_code for answer in answers} == {401} and self.service.ready()["status"] == "ready"

@@ -96,6 +96,8 @@ class Service:
             "PORT": str(self.port),
             "WEB_CONCURRENCY": "2",
             "LOG_LEVEL": "WARNING",
+            # The administrator signs in once, and a loaded machine may take longer than ten minutes.
+            "ACCESS_TOKEN_MINUTES": "60",
             "FLASK_APP": "rebootcamp.wsgi",
             "RELAY_POLL_SECONDS": "0.05",
         }

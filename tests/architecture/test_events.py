@@ -19,6 +19,7 @@ from tests.factories.events import happened
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = sorted(GOLDEN.glob("*.json"))
+OLDER = sorted((GOLDEN / "older").glob("*.json"))
 IDS = [file.stem for file in FILES]
 TYPES = sorted(name for name in fact_types() if not name.startswith("test."))
 
@@ -67,7 +68,9 @@ def test_payload_with_other_fields_or_another_version_is_unreadable(file: Path) 
         decode(stored["type"], stored["version"] + 1, 7, stored["payload"])
     with pytest.raises(UnreadableEvent):
         decode(stored["type"], stored["version"], 7, {**stored["payload"], "surprise": 1})
-    for name in stored["payload"]:
+    # Fields that came later have a default, so that what was written before is still read.
+    later = {field.name for field in dataclasses.fields(decoded(file)) if field.default is not dataclasses.MISSING}
+    for name in stored["payload"].keys() - later:
         with pytest.raises(UnreadableEvent):
             decode(stored["type"], stored["version"], 7, {k: v for k, v in stored["payload"].items() if k != name})
 
@@ -81,6 +84,15 @@ def test_row_of_the_journal_becomes_the_recorded_event(file: Path) -> None:
     assert recorded_from_row({**row, **columns}) == event
 
 
+@pytest.mark.parametrize("file", OLDER, ids=[file.stem for file in OLDER])
+def test_payload_written_before_a_field_came_is_still_read(file: Path) -> None:
+    stored, fact = golden(file), decoded(file)
+    assert (f"{fact.type}.v{fact.version}", fact.score_points) == (file.stem, stored["points"])
+    added = {name: value for name, value in fact.payload().items() if name not in stored["payload"]}
+    assert {**stored["payload"], **added} == fact.payload()
+    assert list(added.values()) == [None]
+
+
 def test_unknown_type_is_unreadable() -> None:
     with pytest.raises(UnreadableEvent):
         decode("quiz.passed", 1, 7, {})
@@ -89,6 +101,7 @@ def test_unknown_type_is_unreadable() -> None:
 @pytest.mark.parametrize("name", TYPES)
 def test_fact_is_frozen_and_holds_json_values_only(name: str) -> None:
     allowed = {"int", "str", "bool", "float", "dict[str, str]", "dict[str, Any]", "list[str]", "list[int]"}
+    allowed |= {"str | None"}
     cls = fact_types()[name]
     assert {str(field.type) for field in dataclasses.fields(cls)} <= allowed
     assert cls.__dataclass_params__.frozen  # type: ignore[attr-defined]

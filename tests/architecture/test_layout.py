@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "rebootcamp"
 LONGEST_FUNCTION, LONGEST_MODULE = 40, 400
 DOMAINS = {"accounts", "challenges", "badges", "progress", "levels", "leaderboards", "groups", "eco", "operations"}
+DOMAINS |= {"pictures", "calendar"}
 # gunicorn and prometheus_client are configured by their own variables; the commands for development start processes.
 READERS_OF_THE_ENVIRONMENT = {"config.py", "gunicorn_conf.py", "web/metrics.py"}
 
@@ -62,6 +63,12 @@ def test_a_domain_has_one_name_everywhere() -> None:
 def test_there_is_one_committer() -> None:
     committing = [name for name, text in modules(SOURCE) if re.search(r"\.commit\(", text)]
     assert committing == ["storage/transactions.py"]
+
+
+def test_only_the_events_touch_their_tables() -> None:
+    touching = re.compile(r"\b(activity_events|ActivityEvent|OutboxEntry)\b|\b(FROM|JOIN|INTO|UPDATE|TABLE) outbox\b")
+    found = {name.split("/")[0] for name, text in modules(SOURCE) if touching.search(text)}
+    assert found == {"events", "models"}
 
 
 def test_there_is_one_reader_of_the_environment() -> None:

@@ -17,7 +17,11 @@ from tests.factories import PASSWORD, complete, curve, drain, make_badge, make_c
 
 SNAPSHOT = Path(__file__).with_name("openapi_paths.json")
 FRENCH = {"Accept-Language": "fr"}
+REST = {"starts_on": str(clock.now().date() + timedelta(days=9)), "weekday": 7, "translations": {"en": "S", "fr": "D"}}
 PROBLEM_JSON = "application/problem+json"
+NAMED = {"name": "New", "description": "New."}
+BADGE = {"code": "new", "tier": "gold", "points": 5, "criteria": {"xp": {"at_least": 1}}}
+BADGE |= {"translations": {"en": NAMED, "fr": NAMED}, "valid_days": 30, "is_revocable": False}
 
 
 def test_the_document_is_valid_openapi_3_1(wire: Wire) -> None:
@@ -86,7 +90,10 @@ def test_entity_tags_are_documented_exactly_where_they_are_sent(wire: Wire) -> N
     ada = wire.join("admin")
     make_badge("first_step")
     make_goal()
-    places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "global", "group_id": make_group()}
+    places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "weekly", "group_id": make_group()}
+    places["snapshot_id"] = wire.post("/api/leaderboards/weekly/freeze", ada, json={"period": "2026-W01"}).json["id"]
+    places["rest_id"] = 1
+    wire.post("/api/calendar", ada, json=REST)
     for path, method, operation in wire.operations():
         if method == "get" and path.startswith("/api/"):
             answer = wire.get(path.format(**places), ada)
@@ -110,7 +117,6 @@ def ada(wire: Wire) -> Person:
     make_group(ada.actor, description="For the tests.")
     make_badge("first_step")
     make_badge("second_step", at_least=2)
-    make_goal(slug="timed", starts_at=clock.now() - timedelta(days=1), team_target=2)
     make_badge("gift", criteria={"points": {"at_least": 100_000}})
     complete(ada.actor, make_challenge(validation="approval"))
     complete(ada.actor, make_challenge(co2e_source={"en": "A source."}))
@@ -120,6 +126,8 @@ def ada(wire: Wire) -> Person:
     wire.post(f"{ada.path}/badges", root, json={"code": "gift", **reason})
     wire.post(f"{ada.path}/completions/{done.id}/revoke", root, json=reason)
     wire.post("/api/submissions/1/reject", root, json=reason)
+    wire.post("/api/users/me/share-links", ada, json={})
+    wire.post("/api/calendar", root, json=REST)
     complete(ada.actor, make_challenge(validation="approval"))
     return ada
 
@@ -135,12 +143,17 @@ READS = {
     "/api/levels": "get_curve",
     "/api/leaderboards/global": "list_places",
     "/api/leaderboards/global/me": "get_my_rank",
+    "/api/leaderboards/weekly?around=me": "list_places",
+    "/api/leaderboards/settings": "get_board_settings",
     "/api/challenges": "list_challenges",
     "/api/challenges/2": "get_challenge",
-    "/api/challenges/1": "get_challenge",
     "/api/badges": "list_badges",
     "/api/badges/gift": "get_badge",
     "/api/users/me": "get_me",
+    "/api/users/me/share-links": "list_share_links",
+    "{me}/streak": "get_streak",
+    "/api/calendar": "list_rest_days",
+    "/api/calendar/1": "get_rest_day",
     "{me}": "get_user",
     "{me}/eco": "get_learner_savings",
     "/api/eco": "get_platform_savings",
@@ -153,6 +166,14 @@ OF_MEMBERS = {
     "/api/groups/1": "get_group",
     "/api/groups/1/members": "list_members",
     "/api/groups/1/eco": "get_group_savings",
+}
+
+
+STAFF_READS = {
+    "/api/submissions": "list_submissions",
+    "/api/users": "list_users",
+    "/api/badges/gift/rules": "list_rules",
+    "/api/rules/lint": "lint_rules",
 }
 
 
@@ -171,14 +192,14 @@ def test_the_bytes_of_reads_are_as_documented(wire: Wire, ada: Person) -> None:
             assert not is_list or answers[0].json["items"], path
         if not delivered:
             drain()
-    for path, name in {"/api/submissions": "list_submissions", "/api/users": "list_users"}.items():
+    for path, name in STAFF_READS.items():
         answer = wire.get(path, root)
         assert answer.json["items"]
         wire.conforms(answer, name)
-    wire.conforms(wire.get("/api/challenges/1/results", ada), "get_results")
     for path, name in OF_MEMBERS.items():
         for who in (ada, root):
             wire.conforms(wire.get(path, who), name)
+    wire.conforms(wire.get("/api/badges/gift/backfill", root), "get_backfill")
 
 
 def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
@@ -208,14 +229,30 @@ def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
         ("add_members", "POST", "/api/groups/1/members", root, {"user_ids": [ada.actor.user_id]}),
         ("remove_members", "POST", "/api/groups/1/members/remove", root, {"user_ids": [ada.actor.user_id]}),
         ("rotate_join_code", "POST", "/api/groups/1/join-code", root, None),
-        ("join_challenge", "POST", f"/api/challenges/{make_goal().id}/join", ada, None),
-        ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr"}),
+        ("create_badge", "POST", "/api/badges", root, BADGE),
+        ("preview_badge", "POST", "/api/badges/preview", root, {"criteria": BADGE["criteria"]}),
+        ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr", "nickname": "A"}),
+        ("create_share_link", "POST", "/api/users/me/share-links", ada, {"expires_at": "2100-01-01T00:00:00Z"}),
+        ("edit_board_settings", "PATCH", "/api/leaderboards/settings", root, {"students_see": "full"}),
+        ("freeze_board", "POST", "/api/leaderboards/weekly/freeze", root, {"period": "2026-W01"}),
+        ("list_snapshots", "GET", "/api/leaderboards/weekly/snapshots", ada, None),
+        ("get_snapshot", "GET", "/api/leaderboards/weekly/snapshots/1", ada, None),
         ("edit_user", "PATCH", ada.path, root, {"role": "examiner"}),
     ]
     for name, method, path, who, body in steps:
         answer = wire.open(method, path, who, json=body)
         assert answer.status_code in (200, 201), (name, answer.text)
         wire.conforms(answer, name)
+
+
+def test_the_bytes_of_a_timed_challenge_are_as_documented(wire: Wire) -> None:
+    ada, goal = wire.join(), make_goal(starts_at=clock.now() - timedelta(days=1), team_target=2)
+    make_group(ada.actor)
+    complete(ada.actor, make_challenge())
+    path = f"/api/challenges/{goal.id}"
+    wire.conforms(wire.post(f"{path}/join", ada), "join_challenge")
+    for address, name in ((path, "get_challenge"), (f"{path}/results", "get_results")):
+        wire.conforms(wire.get(address, ada), name)
 
 
 def test_problems_are_as_documented(wire: Wire) -> None:

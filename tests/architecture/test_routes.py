@@ -26,6 +26,7 @@ PUBLIC = {
     ("GET", "/api/docs"),
     ("GET", "/api/docs/{name}"),
 }
+BY_KEY = {("GET", "/api/users/{user_id}/progress.svg"), ("GET", "/api/users/{user_id}/activity.svg")}
 UNDOCUMENTED = {"/api/openapi.json", "/api/docs", "/api/docs/{name}"}
 
 
@@ -42,6 +43,7 @@ def test_every_route_declares_its_policy(app: Flask) -> None:
     assert len(found) > 30
     assert [route for route in found if route[2] is None] == []
     assert {(method, path) for method, path, policy in found if policy and policy.is_public} == PUBLIC
+    assert {(method, path) for method, path, policy in found if policy and policy.or_key} == BY_KEY
 
 
 def test_every_route_is_documented_and_nothing_else_is(app: Flask, wire: Wire) -> None:
@@ -54,7 +56,8 @@ def test_the_documentation_tells_who_may_call(app: Flask, wire: Wire) -> None:
     for path, method, operation in wire.operations():
         policy = policies[method.upper(), path]
         assert policy is not None
-        assert operation["security"] == ([] if policy.is_public else [{"bearer": []}])
+        by_key = [{"shareKey": []}] if policy.or_key else []
+        assert operation["security"] == ([] if policy.is_public else [{"bearer": []}, *by_key])
         assert operation.get("x-permission") == policy.permission
         assert "401" in operation["responses"] or policy.is_public
         assert "403" in operation["responses"] or policy.permission is None

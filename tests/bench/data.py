@@ -78,7 +78,7 @@ def _learners() -> list[Actor]:
         for user in users:
             open_line(user.id)
             record(AccountRegistered(learner_id=user.id))
-    return [Actor(user.id, "student", user.timezone) for user in users]
+    return [Actor(user.id, "student", user.days) for user in users]
 
 
 def _catalogue(owner: Actor) -> None:

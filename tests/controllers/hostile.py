@@ -6,10 +6,12 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from rebootcamp.core import clock
 from tests.controllers.wire import Wire, validator_of
 
 DIGITS = b"9" * 5000
@@ -143,7 +145,10 @@ def _text(schema: dict[str, Any], name: str) -> str:
         "slug": f"slug-{next(_numbers)}",
         "code": "held",
         "icon": "x",
+        "period": "2026-W02",
     }
+    days = {"on": 8, "starts_on": 9, "ends_on": 10}
+    by_name |= {key: str(clock.now().date() + timedelta(days=ahead)) for key, ahead in days.items()}
     by_name["ends_at"] = "2031-01-01T00:00:00Z"
     by_format = {"email": "new@example.org", "date-time": "2030-01-01T00:00:00Z", "url": "https://example.org/"}
     found = by_name.get(name) or by_format.get(schema.get("format", ""))

@@ -15,10 +15,16 @@ import sqlalchemy as sa
 import time_machine
 
 from rebootcamp.core import clock
+from rebootcamp.core.permissions import PERMISSIONS
+from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.challenges import ChallengeCompletion
+from rebootcamp.models.sql.operations import IdempotencyKey
+from rebootcamp.models.sql.progress import XpEntry
 from rebootcamp.services import accounts
 from rebootcamp.services.accounts import NewAccount
 from rebootcamp.services.tokens import derive_key
 from rebootcamp.storage.transactions import transaction
+from tests.factories import make_challenge
 
 PASSWORD = "correct horse battery"
 
@@ -200,3 +206,35 @@ def test_a_new_epoch_ends_every_token(client, root):
         session.execute(sa.text("UPDATE app_meta SET token_epoch = token_epoch + 1"))
     assert client.get("/api/users/me", headers=root).status_code == 401
     assert client.get("/api/users/me", headers=signed_in(client, "root@example.org")).status_code == 200
+
+
+def assert_nothing_was_written() -> None:
+    with transaction() as session:
+        for table in (ChallengeCompletion, IdempotencyKey, XpEntry):
+            assert session.scalar(sa.select(sa.func.count()).select_from(table)) == 0
+
+
+@pytest.mark.parametrize("key", [None, "a-key"])
+@pytest.mark.parametrize("ending", [{"is_active": False}, {"token_version": 2}])
+@pytest.mark.parametrize(
+    ("other", "query", "body"), [(0, "", "{}"), (404, "", "{}"), (0, "?x=1", "{}"), (0, "", "{"), (0, "", "[]")]
+)
+def test_a_dead_token_completes_nothing_and_learns_nothing(client, committed_db, ending, key, other, query, body):
+    user_id, challenge = join(), make_challenge()
+    headers = signed_in(client) | {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+    with transaction() as session:
+        session.execute(sa.update(User).where(User.id == user_id).values(ending))
+    answer = client.post(f"/api/challenges/{challenge.id + other}/complete{query}", data=body, headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (401, "unauthenticated")
+    assert_nothing_was_written()
+
+
+def test_a_completion_by_a_role_without_the_permission_is_refused_unwritten(client, committed_db, monkeypatch):
+    monkeypatch.setitem(PERMISSIONS, "student", frozenset())
+    challenge = make_challenge()
+    join()
+    headers = signed_in(client)
+    for key in ({}, {"Idempotency-Key": "a-key"}):
+        answer = client.post(f"/api/challenges/{challenge.id}/complete", json={}, headers=headers | key)
+        assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+    assert_nothing_was_written()

@@ -166,8 +166,10 @@ def test_only_open_challenges_are_listed(wire: Wire, ada: Person, root: Person) 
     assert wire.read(later, ada)["starts_at"] == "2999-01-01T00:00:00Z"
     assert wire.read(over, ada)["ends_at"] == "2019-12-31T22:00:00Z"
     assert wire.read(draft, root)["is_published"] is False
-    for item in hidden:
-        assert_problem(wire.post(f"/api/challenges/{item['id']}/complete", ada, json={}), 409, "challenge_closed")
+    for path in (draft, archived):
+        assert_problem(wire.post(f"{path}/complete", ada, json={}), 404, "not_found")
+    for path, who in [(later, ada), (over, ada), (draft, root), (archived, root)]:
+        assert_problem(wire.post(f"{path}/complete", who, json={}), 409, "challenge_closed")
 
 
 def test_completing_answers_everything_at_once(wire: Wire, ada: Person) -> None:

@@ -19,7 +19,7 @@ from rebootcamp.models.sql.operations import IdempotencyKey
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import complete, curve, make_badge, make_challenge, make_goal, make_group
+from tests.factories import complete, curve, keep_streak, make_badge, make_challenge, make_goal, make_group
 
 KEY = {"Idempotency-Key": "8c0a7f3e-5f0b"}
 REPLAYED = "Idempotent-Replayed"
@@ -46,8 +46,6 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     badge = {"code": "new", "tier": "gold", "points": 1, "criteria": CRITERIA, "translations": TEXTS}
     person = {"email": "new@example.org", "password": "correct horse battery", "first_name": "N", "last_name": "N"}
     reason = {"reason": "Because."}
-    group, member = make_group(), {"user_ids": [ada.id]}
-    group_path, code = f"/api/groups/{group}", wire.read(f"/api/groups/{group}", root)["join_code"]
     yield "POST", "/api/auth/register", person, 201
     yield "PATCH", "/api/users/me", {"first_name": "Root"}, 200
     yield "PATCH", ada.path, {"role": "examiner"}, 200
@@ -62,15 +60,21 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "POST", f"{ada.path}/completions/{done}/revoke", reason, 200
     yield "POST", "/api/badges", badge, 201
     yield "PATCH", "/api/badges/new", {"points": 2}, 200
+    yield "POST", "/api/badges/preview", {"criteria": CRITERIA}, 200
     yield "POST", f"{ada.path}/badges", {"code": "held", **reason}, 201
     yield "POST", f"{ada.path}/badges/held/revoke", reason, 200
-    yield from commands_of_staff(group_path, code, member)
-
-
-def commands_of_staff(group_path: str, code: str, member: dict[str, Any]) -> Iterator[tuple[str, str, Any, int]]:
-    """Yield those about levels and groups."""
     yield "PUT", "/api/levels", curve(0, 100), 200
     yield "POST", "/api/levels/preview", curve(0, 50), 200
+    yield "POST", "/api/users/me/share-links", {"label": "Blog"}, 201
+    yield "DELETE", "/api/users/me/share-links/1", None, 204
+    yield "POST", "/api/badges/preview", {"criteria": CRITERIA}, 200
+    yield from _commands_about_groups(wire, root, ada)
+    yield from _commands_about_days(root)
+
+
+def _commands_about_groups(wire: Wire, root: Person, ada: Person) -> Iterator[tuple[str, str, Any, int]]:
+    group, member = make_group(), {"user_ids": [ada.id]}
+    group_path, code = f"/api/groups/{group}", wire.read(f"/api/groups/{group}", root)["join_code"]
     yield "POST", "/api/groups", {"name": "New"}, 201
     yield "PATCH", group_path, {"name": "Newer"}, 200
     yield "POST", f"{group_path}/members", member, 200
@@ -81,6 +85,18 @@ def commands_of_staff(group_path: str, code: str, member: dict[str, Any]) -> Ite
     yield "DELETE", group_path, None, 204
 
 
+def _commands_about_days(root: Person) -> Iterator[tuple[str, str, Any, int]]:
+    keep_streak(root.actor, *range(2, 9))
+    yesterday, later = (str(clock.now().date() + timedelta(days=n)) for n in (-1, 5))
+    yield "POST", "/api/users/me/repairs", {"on": yesterday}, 201
+    yield "POST", "/api/users/me/freezes", {"on": later}, 201
+    yield "DELETE", f"/api/users/me/freezes/{later}", None, 204
+    rest = {"starts_on": later, "ends_on": later, "translations": {"en": "Rest", "fr": "Repos"}}
+    yield "POST", "/api/calendar", rest, 201
+    yield "PATCH", "/api/calendar/1", {"weekday": 7}, 200
+    yield "DELETE", "/api/calendar/1", None, 204
+
+
 def test_every_command_gives_its_first_answer_again(wire: Wire, root: Person) -> None:
     for number, (method, path, body, status) in enumerate(commands(wire, root)):
         key = {"Idempotency-Key": f"key-{number}"}
@@ -88,6 +104,8 @@ def test_every_command_gives_its_first_answer_again(wire: Wire, root: Person) ->
         assert (first.status_code, second.status_code) == (status, status), path
         assert (first.data, first.content_type) == (second.data, second.content_type), path
         assert (first.headers.get(REPLAYED), second.headers.get(REPLAYED)) == (None, "true"), path
+        for name in ("ETag", "Cache-Control", "Location", "Content-Language"):
+            assert first.headers.get(name) == second.headers.get(name), (path, name)
     documented = [
         op for _, _, op in wire.operations() if {"$ref": "#/components/parameters/IdempotencyKey"} in op["parameters"]
     ]
@@ -101,6 +119,16 @@ def test_a_repeat_changes_nothing(wire: Wire, ada: Person) -> None:
     assert {answer.data for answer in answers} == {answers[0].data}
     assert [answer.headers.get(REPLAYED) for answer in answers] == [None] + ["true"] * 4
     assert wire.read(f"{ada.path}/progress", ada)["consistency"]["seq"] == 3
+
+
+def test_a_repeat_says_what_the_first_answer_said_of_itself(wire: Wire, root: Person) -> None:
+    """Its version, to be edited under; its language, whichever the repeat asks for."""
+    path = f"/api/challenges/{make_challenge().id}"
+    first = wire.patch(path, root, json={"points": 3}, headers={**KEY, "Accept-Language": "fr"})
+    again = wire.patch(path, root, json={"points": 3}, headers={**KEY, "Accept-Language": "en"})
+    assert (again.data, again.headers["ETag"]) == (first.data, first.headers["ETag"])
+    assert again.headers.getlist("Content-Language") == ["fr"]
+    assert wire.patch(path, root, json={"points": 4}, headers={"If-Match": again.headers["ETag"]}).status_code == 200
 
 
 def test_another_request_under_the_key_is_refused(wire: Wire, ada: Person) -> None:

@@ -10,6 +10,7 @@ from tests.factories import complete, drain, make_badge, make_challenge
 
 BOARD, ME = "/api/leaderboards/global", "/api/leaderboards/global/me"
 PLACE = {"rank", "user", "score", "reached_at"}
+MINE = {"board", "period", "rank", "score", "reached_at", "neighbours", "why"}
 
 
 def score(who: Person, points: int, at: str) -> None:
@@ -32,17 +33,25 @@ def people(wire: Wire) -> list[Person]:
     return people
 
 
+@pytest.fixture
+def teacher(wire: Wire) -> Person:
+    """Somebody who sees whole boards and stands on none."""
+    return wire.join("instructor")
+
+
 def ids(items: list[dict[str, object]]) -> list[object]:
     return [item["user"]["id"] for item in items]
 
 
 @pytest.mark.parametrize("delivered", [False, True])
-def test_the_board_is_ordered_with_one_tie_rule(wire: Wire, people: list[Person], delivered: bool) -> None:
+def test_the_board_is_ordered_with_one_tie_rule(
+    wire: Wire, people: list[Person], teacher: Person, delivered: bool
+) -> None:
     if delivered:
         drain()
-    body = wire.read(BOARD, people[6])
-    assert set(body) == {"board", "items", "next_cursor"}
-    assert (body["board"], body["next_cursor"]) == ("global", None)
+    body = wire.read(BOARD, teacher)
+    assert set(body) == {"board", "period", "view", "items", "next_cursor"}
+    assert (body["board"], body["period"], body["view"], body["next_cursor"]) == ("global", "all", "full", None)
     assert all(set(item) == PLACE for item in body["items"])
     assert [item["rank"] for item in body["items"]] == [1, 2, 3, 4, 5, 6]
     assert ids(body["items"]) == [person.id for person in people[:6]]
@@ -55,11 +64,18 @@ def test_the_board_is_ordered_with_one_tie_rule(wire: Wire, people: list[Person]
 
 
 @pytest.mark.parametrize("delivered", [False, True])
-def test_ranks_continue_over_pages(wire: Wire, people: list[Person], delivered: bool) -> None:
+def test_ranks_continue_over_pages(wire: Wire, people: list[Person], teacher: Person, delivered: bool) -> None:
     if delivered:
         drain()
-    whole = wire.read(BOARD, people[0])["items"]
-    assert [wire.items(BOARD, people[0], limit=limit) for limit in (1, 2, 3, 6)] == [whole] * 4
+    whole = wire.read(BOARD, teacher)["items"]
+    assert [wire.items(BOARD, teacher, limit=limit) for limit in (1, 2, 3, 6)] == [whole] * 4
+
+
+def test_ranks_of_a_later_page_are_those_of_now(wire: Wire, people: list[Person], teacher: Person) -> None:
+    first = wire.read(f"{BOARD}?limit=2", teacher)
+    complete(people[6].actor, make_challenge(points=1000))
+    rest = wire.read(f"{BOARD}?limit=2&cursor={first['next_cursor']}", teacher)
+    assert (ids(rest["items"]), [item["rank"] for item in rest["items"]]) == ([people[2].id, people[3].id], [4, 5])
 
 
 def test_a_write_shows_at_once_although_the_relay_lags(wire: Wire, people: list[Person]) -> None:
@@ -76,18 +92,19 @@ def test_a_write_shows_at_once_although_the_relay_lags(wire: Wire, people: list[
 
 
 @pytest.mark.parametrize("delivered", [False, True])
-def test_me_stands_among_neighbours(wire: Wire, people: list[Person], delivered: bool) -> None:
+def test_me_stands_among_neighbours(wire: Wire, people: list[Person], teacher: Person, delivered: bool) -> None:
     if delivered:
         drain()
-    board = wire.read(BOARD, people[0])["items"]
+    board = wire.read(BOARD, teacher)["items"]
     for index, person in enumerate(people[:6]):
         mine = wire.read(ME, person)
-        assert set(mine) == {"board", "rank", "score", "reached_at", "neighbours"}
+        assert set(mine) == MINE
         assert (mine["board"], mine["rank"]) == ("global", index + 1)
         assert (mine["score"], mine["reached_at"]) == (board[index]["score"], board[index]["reached_at"])
         assert mine["neighbours"] == board[max(0, index - 3) : index + 4]
-    nobody = {"board": "global", "rank": None, "score": 0, "reached_at": None, "neighbours": []}
-    assert wire.read(ME, people[6]) == nobody
+    nobody = wire.read(ME, people[6])
+    assert nobody.pop("why")["next"] is None
+    assert nobody == {**dict.fromkeys(MINE - {"why"}), "board": "global", "period": "all", "score": 0, "neighbours": []}
 
 
 def test_alone_on_the_board(wire: Wire, ada: Person) -> None:
@@ -98,17 +115,19 @@ def test_alone_on_the_board(wire: Wire, ada: Person) -> None:
 
 
 @pytest.mark.parametrize("delivered", [False, True])
-def test_the_suspended_leave_no_gap(wire: Wire, people: list[Person], root: Person, delivered: bool) -> None:
+def test_the_suspended_leave_no_gap(
+    wire: Wire, people: list[Person], root: Person, teacher: Person, delivered: bool
+) -> None:
     if delivered:
         drain()
     assert wire.patch(people[1].path, root, json={"is_active": False}).status_code == 200
     remaining = [people[index].id for index in (0, 2, 3, 4, 5)]
-    items = wire.items(BOARD, people[0], limit=2)
+    items = wire.items(BOARD, teacher, limit=2)
     assert (ids(items), [item["rank"] for item in items]) == (remaining, [1, 2, 3, 4, 5])
     assert wire.read(ME, people[2])["rank"] == 2
     assert_problem(wire.get(ME, people[1]), 401, "unauthenticated")
     wire.patch(people[1].path, root, json={"is_active": True})
-    assert len(wire.items(BOARD, people[0])) == 6
+    assert len(wire.items(BOARD, teacher)) == 6
 
 
 def test_only_known_boards_answer(wire: Wire, ada: Person) -> None:

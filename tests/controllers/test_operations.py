@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+from uuid import uuid4
 
-from tests.controllers.wire import Person, Wire
+import psycopg2
+import pytest
+from flask import current_app
+
+from rebootcamp.storage import mongo
+from rebootcamp.storage.sql import db
+from tests.controllers.wire import Person, Wire, assert_problem
 from tests.factories import complete, drain, make_challenge
+from tests.relay.tools import execute
 
 
 def samples(text: str) -> dict[str, float]:
@@ -35,6 +46,47 @@ def test_readiness_tells_of_both_stores_and_the_outbox(wire: Wire, ada: Person) 
     assert checks["outbox"]["dead_letters"] == 0
     drain()
     assert wire.read("/readyz")["checks"]["outbox"] == {"pending": 0, "oldest_seconds": 0.0, "dead_letters": 0}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda mark: mark.update_one({}, {"$set": {"store_id": str(uuid4())}}), "foreign_mongo_database"),
+        (lambda mark: mark.delete_many({}), "unprepared_stores"),
+        (lambda mark: execute("UPDATE app_meta SET mongo_database = 'another'"), "other_mongo_database"),
+    ],
+)
+def test_a_foreign_pair_is_not_ready(wire: Wire, change: Callable[[Any], object], code: str) -> None:
+    change(mongo.collection("meta"))
+    answer = wire.get("/readyz", headers={"Accept-Language": "fr"})
+    problem = assert_problem(answer, 503, code)
+    assert problem["title"] == "Bases non appariées"
+    assert problem["checks"]["postgresql"]["status"] == problem["checks"]["mongodb"]["status"] == "up"
+
+
+def end_connections() -> None:
+    """End every session of the service, as a restart of PostgreSQL does; return when they are gone."""
+    sessions = "FROM pg_stat_activity WHERE application_name = 'rebootcamp' AND pid <> pg_backend_pid()"
+    with closing(psycopg2.connect(current_app.config["REBOOTCAMP"].database_url.replace("+psycopg2", ""))) as own:
+        own.autocommit = True
+        with own.cursor() as cursor:
+            cursor.execute(f"SELECT pg_terminate_backend(pid) {sessions} AND datname = current_database()")
+            for _ in range(200):
+                cursor.execute(f"SELECT count(*) {sessions} AND datname = current_database()")
+                if cursor.fetchone() == (0,):
+                    return
+    raise AssertionError("sessions stayed")
+
+
+def test_a_restart_of_postgresql_costs_nobody_an_answer(wire: Wire, ada: Person) -> None:
+    tasks = [make_challenge() for _ in range(3)]
+    for engine in db.engines.values():
+        for connection in [engine.connect() for _ in range(3)]:
+            connection.close()
+    for task in tasks:
+        end_connections()
+        answer = wire.post(f"/api/challenges/{task.id}/complete", ada, json={})
+        assert answer.status_code == 201, answer.text
 
 
 def test_figures_count_by_route_never_by_address(wire: Wire, ada: Person) -> None:

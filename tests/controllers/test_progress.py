@@ -12,7 +12,7 @@ PARTS = {
     "score": {"total", "challenge_points", "badge_points"},
     "level": {"number", "name", "xp", "xp_floor", "xp_next"},
     "challenges": {"completed", "published", "completion_rate", "by_category"},
-    "streaks": {"daily", "longest_daily", "perfect_quiz", "local_date", "deadline", "freezes"},
+    "streaks": {"daily", "longest_daily", "perfect_quiz", "local_date", "deadline", "keep_by", "freezes", "frozen"},
     "eco": {"co2e_grams_saved"},
     "consistency": {"seq", "projected_seq", "degraded"},
 }

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import psycopg2.extensions
@@ -14,14 +15,17 @@ import sqlalchemy as sa
 from flask import Flask
 from pymongo import monitoring
 
+from rebootcamp.core.clock import now
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire
 from tests.factories import complete, curve, drain, make_badge, make_challenge
 
-# One of them authenticates. A change of these numbers is a decision, not an accident.
-COMPLETION_STATEMENTS = 6
-COMPLETION_WITH_KEY = 10
+# Round trips beside BEGIN and COMMIT; the first one authenticates, the last one carries two statements.
+# A change of these numbers is a decision, not an accident.
+COMPLETION_ROUND_TRIPS = 3
+COMPLETION_STATEMENTS = 4
+COMPLETION_WITH_KEY = 8
 HISTORIES = (3, 300, 3000)
 
 _GROW = """
@@ -173,6 +177,25 @@ def test_an_unchanged_progress_is_one_statement_and_no_find(wire: Wire, veteran:
             drain()
 
 
+@pytest.mark.parametrize(("name", "finds_asked"), [("progress", 1), ("activity", 0)])
+def test_pictures_cost_the_same_at_any_length(
+    wire: Wire, veteran: Person, measure: Any, name: str, finds_asked: int
+) -> None:
+    shared = wire.post("/api/users/me/share-links", veteran, json={}).json["urls"][name]
+    wire.get(shared)
+    for length in HISTORIES:
+        if length > 3:
+            grow(veteran, length)
+        for path, who in ((f"{veteran.path}/{name}.svg", veteran), (shared, None)):
+            with measure() as cost:
+                etag = wire.get(path, who).headers["ETag"]
+            # The first tells whether the reader may see it and what it depends on.
+            assert cost.counts == (2, finds_asked)
+            with measure() as cost:
+                assert wire.get(path, who, headers={"If-None-Match": etag}).status_code == 304
+            assert cost.counts == (1, 0)
+
+
 def test_a_refused_reader_costs_no_more(wire: Wire, veteran: Person, measure: Any) -> None:
     stranger = wire.join()
     with measure() as cost:
@@ -198,7 +221,8 @@ def test_completing_costs_the_same_at_any_length(wire: Wire, veteran: Person, me
         if length > 3:
             grow(veteran, length)
         plain, with_key = cost_of({}), cost_of({"Idempotency-Key": next(keys)})
-        assert plain.counts == (COMPLETION_STATEMENTS, 0), "\n".join(plain.sql)
+        assert plain.counts == (COMPLETION_ROUND_TRIPS, 0), "\n".join(plain.sql)
+        assert "".join(plain.sql).count("EXECUTE ") == COMPLETION_STATEMENTS
         assert with_key.counts == (COMPLETION_WITH_KEY, 0), "\n".join(with_key.sql)
 
 
@@ -218,6 +242,31 @@ def test_why_a_level_is_one_statement_at_any_length(wire: Wire, veteran: Person,
             wire.read(f"{veteran.path}/level", veteran)
         # The other one authenticates.
         assert cost.counts == (2, 0)
+
+
+def test_calendar_is_read_once_for_each_version(wire: Wire, veteran: Person, root: Person, measure: Any) -> None:
+    rest = {"starts_on": str(now().date() + timedelta(days=9)), "weekday": 7, "translations": {"en": "S", "fr": "D"}}
+    assert wire.post("/api/calendar", root, json=rest).status_code == 201
+    costs = []
+    for _ in range(3):
+        path = f"/api/challenges/{make_challenge().id}/complete"
+        with measure() as cost:
+            assert wire.post(path, veteran, json={}).status_code == 201
+        costs.append(len(cost.sql) - COMPLETION_ROUND_TRIPS)
+    assert costs == [1, 0, 0]
+
+
+def test_streak_and_what_learners_do_to_it_cost_the_same_at_any_length(
+    wire: Wire, veteran: Person, measure: Any
+) -> None:
+    for length in HISTORIES:
+        if length > 3:
+            grow(veteran, length)
+        with measure() as read:
+            wire.read(f"{veteran.path}/streak", veteran)
+        with measure() as refused:
+            wire.post("/api/users/me/freezes", veteran, json={"on": str(now().date() + timedelta(days=2))})
+        assert (read.counts, refused.counts) == ((3, 0), (2, 0))
 
 
 @pytest.mark.parametrize("name", ["history", "badges", "score"])
@@ -248,3 +297,17 @@ def test_lists_cost_the_same_for_any_number_of_items(wire: Wire, root: Person, m
         costs.append(cost.counts)
     assert costs[0] == costs[1]
     assert costs[0][0] <= 2
+
+
+def test_boards_cost_one_statement_of_their_own(wire: Wire, veteran: Person, root: Person, measure: Any) -> None:
+    """The caller's row is one more, and what students may see another; what waits costs no statement."""
+    expected = {("me", veteran): 2, ("", veteran): 3, ("?around=me", veteran): 3, ("", root): 2, ("me", root): 2}
+    for is_delivered in (False, True):
+        for board in ("global", "weekly", "category:energy"):
+            for (part, who), statements in expected.items():
+                path = f"/api/leaderboards/{board}" + (f"/{part}" if part == "me" else part)
+                with measure() as cost:
+                    wire.read(path, who)
+                assert cost.counts == (statements, 0), (path, cost.sql)
+        if not is_delivered:
+            drain()

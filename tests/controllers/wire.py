@@ -42,7 +42,7 @@ class Person:
 
 @dataclass
 class Wire:
-    """A client whose requests get contexts of their own: one that is already pushed would lend them its session."""
+    """Requests in the name of people."""
 
     app: Flask
     _document: dict[str, Any] = field(default_factory=dict)
@@ -51,8 +51,7 @@ class Wire:
         headers = dict(options.pop("headers", None) or {})
         if who is not None:
             headers.setdefault("Authorization", f"Bearer {who.token}")
-        with self.app.app_context():
-            return self.app.test_client().open(path, method=method, headers=headers, buffered=True, **options)
+        return self.app.test_client().open(path, method=method, headers=headers, **options)
 
     def get(self, path: str, who: Person | None = None, **options: Any) -> TestResponse:
         return self.open("GET", path, who, **options)

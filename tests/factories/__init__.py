@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
+import time_machine
 
+from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.accounts import User
@@ -32,7 +35,7 @@ def make_actor(role: str = "student", timezone: str = "Europe/Paris", **fields: 
         "role": role,
     }
     user = accounts.register(accounts.NewAccount(**{**values, **fields}))
-    return Actor(user.id, user.role, user.timezone)
+    return Actor(user.id, user.role, user.days)
 
 
 def admin() -> Actor:
@@ -101,6 +104,14 @@ def curve(*floors: int) -> dict[str, Any]:
     texts = [{"en": {"name": f"Level {floor}"}, "fr": {"name": f"Niveau {floor}"}} for floor in floors]
     steps = zip(floors, texts, strict=True)
     return {"levels": [{"xp_floor": floor, "translations": translations} for floor, translations in steps]}
+
+
+def keep_streak(actor: Actor, *days_ago: int) -> None:
+    """Complete something on each of the days before today."""
+    now = clock.now()
+    for days in sorted(days_ago, reverse=True):
+        with time_machine.travel(now - timedelta(days=days), tick=False):
+            complete(actor, make_challenge())
 
 
 def drain() -> int:

@@ -106,8 +106,16 @@ class PureLine:
     def take(self, code: str) -> None:
         """Take a held badge back."""
         if code in self.standing.held:
-            points = self.standing.held[code]["points"]
-            self._record(taken_back(code, points, learner_id=self.learner_id), DAY)
+            self.lose(code, "Test")
+
+    def lose(self, code: str, reason: str) -> None:
+        """Lose a held badge for a reason."""
+        points = self.standing.held[code]["points"]
+        self._record(taken_back(code, points, learner_id=self.learner_id, reason=reason), DAY)
+
+    def happen(self, fact: Fact, day: date) -> None:
+        """Record any other fact."""
+        self._record(fact, day)
 
     def awards_of(self, code: str) -> int:
         """Return how often the badge was awarded, less how often it was revoked."""
@@ -159,7 +167,7 @@ class GoalLine(PureLine):
 
     def _reached(self, event: RecordedEvent) -> list[Goal]:
         decided = {(fact.challenge_id, fact.period) for fact, _ in self.goals}
-        found = reached(self.standing, event, self.rules)
+        found = reached(self.standing, event, self.rules, event.local_date)
         return [goal for goal in found if (goal.challenge_id, goal.period(event.local_date)) not in decided]
 
     def _done(self, goal: Goal, event: RecordedEvent) -> ChallengeCompleted:
@@ -179,7 +187,7 @@ class GoalLine(PureLine):
 
     def _ended(self, event: RecordedEvent) -> list[tuple[Fact, date]]:
         ended: list[tuple[Fact, date]] = []
-        for goal in lost(self.standing, event, self.rules):
+        for goal in lost(self.standing, event, self.rules, event.local_date):
             period = goal.period(event.local_date)
             mine = next(x for x in self.goals if (x[0].challenge_id, x[0].period) == (goal.challenge_id, period))
             self.goals.remove(mine)

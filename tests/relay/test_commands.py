@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from flask import Flask
 
+from rebootcamp.storage import mongo
 from tests.factories import complete, drain, make_challenge
 from tests.relay.tools import (
     assert_stores_agree,
@@ -76,6 +79,43 @@ def test_check_tells_agreement_findings_and_inability_apart(committed_db: Flask)
         output, _ = corrupted.communicate(timeout=30)
         assert corrupted.returncode == 1
         assert '"invariant":"leaderboard"' in output
+
+
+def test_check_reports_documents_that_nobody_can_read(committed_db: Flask) -> None:
+    (ada,) = make_learners(1)
+    drain()
+    changed = [{"q": {"_id": ada.user_id}, "u": {"$unset": {"badges": 1}}}]
+    mongo.database().command("update", "progress", updates=changed, bypassDocumentValidation=True)
+    with started(committed_db, "check") as checked:
+        output, _ = checked.communicate(timeout=30)
+        assert (checked.returncode, "malformed" in output) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["check", "relay", "outbox status"])
+def test_a_command_without_settings_says_so_in_one_line(committed_db: Flask, tmp_path: Path, command: str) -> None:
+    env = environment(committed_db.config["REBOOTCAMP"])
+    del env["DATABASE_URL"]
+    source = os.pathsep.join(os.path.abspath(part) for part in env["PYTHONPATH"].split(os.pathsep))
+    done = subprocess.run(
+        flask_command(*command.split()),
+        env={**env, "PYTHONPATH": source},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip().splitlines() == [
+        "Error: DATABASE_URL is not set: see .env.example, or start everything with `make run`."
+    ]
+
+
+@pytest.mark.parametrize("command", ["rebuild", "outbox status", "admin set-role a@b.org admin"])
+def test_a_command_without_postgresql_says_so_in_one_line(committed_db: Flask, command: str) -> None:
+    with started(committed_db, *command.split(), **NO_POSTGRESQL) as hopeless:
+        output, _ = hopeless.communicate(timeout=30)
+        assert (hopeless.returncode, len(output.strip().splitlines())) == (2, 1), output
 
 
 def test_relay_stops_on_sigterm_with_its_work_done(committed_db: Flask) -> None:

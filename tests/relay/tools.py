@@ -22,12 +22,11 @@ from rebootcamp.core.ids import event_id
 from rebootcamp.events.accounts import AccountRegistered
 from rebootcamp.events.journal import lock_line, open_line, record
 from rebootcamp.events.rebuild import PROJECTED_TABLES
-from rebootcamp.models.mongo import DOCUMENTS
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.progress import ActivityEvent, LearnerState, OutboxEntry
 from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage import mongo
-from rebootcamp.storage.mongo_schema import apply_schema
+from rebootcamp.storage.mongo_schema import apply_schema, declarations
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 
@@ -57,7 +56,7 @@ def register(email: str, role: str) -> Actor:
         session.flush()
         open_line(user.id)
         record(AccountRegistered(learner_id=user.id))
-    return Actor(user.id, role, "UTC")
+    return Actor(user.id, role)
 
 
 def journal_size() -> int:
@@ -93,6 +92,8 @@ def restore_outbox() -> None:
     execute("""
         INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at)
         SELECT event_id, user_id, seq, 0, now() - interval '1 second' FROM activity_events""")
+    execute("DELETE FROM leaderboard_entries")
+    execute("DELETE FROM leaderboard_counts")
     for table in PROJECTED_TABLES:
         execute(f"DELETE FROM {table.__tablename__}")
 
@@ -122,7 +123,8 @@ def append_foreign(user_id: int, event_type: str, payload: str = "{}") -> int:
 
 def documents() -> dict[str, list[dict[str, Any]]]:
     """Return every projection as MongoDB shows it."""
-    return {cls.collection_name: list(cls.collection().find().sort("_id")) for cls in DOCUMENTS}
+    names = [declared["collection"] for declared in declarations() if declared["projection"]]
+    return {name: list(mongo.collection(name).find().sort("_id")) for name in names}
 
 
 def seqs_in_history(user_id: int) -> list[int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -14,10 +15,12 @@ from flask import Flask
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import DomainError, InvalidField, NotFound
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeSubmitted
+from rebootcamp.events.journal import lock_line
 from rebootcamp.models.sql.badges import BadgeGrant
-from rebootcamp.models.sql.challenges import ChallengeCompletion
+from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
 from rebootcamp.models.sql.progress import LearnerState, XpEntry
 from rebootcamp.services import badges, challenges
+from rebootcamp.services.challenges import Completed
 from rebootcamp.services.challenges.errors import (
     AlreadyCompleted,
     ChallengeClosed,
@@ -30,7 +33,11 @@ from rebootcamp.services.challenges.errors import (
 from rebootcamp.services.gamification.rewards import rewards_of
 from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage.sql import db
+from rebootcamp.storage.transactions import transaction
 from tests.factories import admin, complete, drain, make_actor, make_badge, make_challenge
+from tests.relay.tools import execute
+
+WAITING = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -98,16 +105,17 @@ def test_answer_is_compared_kindly_and_a_wrong_one_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "role", "refusal"),
     [
-        {"is_published": False},
-        {"starts_at": datetime(2099, 1, 1, tzinfo=UTC)},
-        {"ends_at": datetime(2020, 1, 1, tzinfo=UTC)},
+        ({"is_published": False}, "student", NotFound),
+        ({"is_published": False}, "instructor", ChallengeClosed),
+        ({"starts_at": datetime(2099, 1, 1, tzinfo=UTC)}, "student", ChallengeClosed),
+        ({"ends_at": datetime(2020, 1, 1, tzinfo=UTC)}, "student", ChallengeClosed),
     ],
 )
-def test_closed_challenge_cannot_be_completed(fields: dict[str, object]) -> None:
-    with pytest.raises(ChallengeClosed):
-        complete(make_actor(), make_challenge(**fields))
+def test_closed_challenge_cannot_be_completed(fields: dict[str, object], role: str, refusal: type[DomainError]) -> None:
+    with pytest.raises(refusal):
+        complete(make_actor(role), make_challenge(**fields))
 
 
 def test_archived_challenge_is_closed_and_hidden_but_keeps_its_history() -> None:
@@ -115,6 +123,8 @@ def test_archived_challenge_is_closed_and_hidden_but_keeps_its_history() -> None
     complete(ada, challenge)
     challenges.archive_challenge(admin(), challenge.id, None)
     with pytest.raises(ChallengeClosed):
+        complete(admin(), challenge)
+    with pytest.raises(NotFound):
         complete(make_actor(), challenge)
     with pytest.raises(NotFound):
         challenges.get_challenge(ada, challenge.id)
@@ -224,6 +234,32 @@ def test_badge_taken_by_hand_does_not_come_back_by_its_rule() -> None:
     assert check_stores().findings == []
 
 
+@pytest.mark.parametrize("change", ["epoch = epoch + 1", "store_id = gen_random_uuid()"])
+def test_rules_of_another_store_are_not_taken_for_those_of_this_one(change: str) -> None:
+    make_badge("first_step", points=10)
+    (earlier,) = rewards_of(complete(make_actor(), make_challenge()).recorded).badges
+    assert (earlier.points, badges.current_badge_names()["first_step"]["en"]) == (10, "First Step")
+    # As after a restore: other contents under the same number.
+    execute("""UPDATE badge_definitions SET points = 99, translations = '{"en": {"name": "Other"}}'""")
+    execute(f"UPDATE app_meta SET {change}")
+    (later,) = rewards_of(complete(make_actor(), make_challenge()).recorded).badges
+    assert (later.points, badges.current_badge_names()["first_step"]["en"]) == (99, "Other")
+
+
+def test_rewards_tell_the_streak_of_today() -> None:
+    ada, examiner = make_actor(timezone="Europe/Paris"), make_actor("examiner")
+    with time_machine.travel("2026-03-01T10:00:00Z", tick=False):
+        done = complete(ada, make_challenge(validation="approval")).completion
+    with time_machine.travel("2026-03-02T22:59:59Z", tick=False):
+        assert rewards_of(challenges.approve_submission(examiner, done.id).recorded).daily_streak == 1
+    with time_machine.travel("2026-03-01T10:00:00Z", tick=False):
+        late = complete(ada, make_challenge(validation="approval")).completion
+    # Midnight in Paris: a whole day has passed without a deed.
+    with time_machine.travel("2026-03-02T23:00:00Z", tick=False):
+        assert rewards_of(challenges.approve_submission(examiner, late.id).recorded).daily_streak == 0
+    assert state_of(ada).daily_streak == 1
+
+
 def test_parallel_completions_give_one_completion_and_one_set_of_rewards(committed_db: Flask) -> None:
     make_badge("first_step")
     ada, challenge = make_actor(), make_challenge()
@@ -246,3 +282,43 @@ def test_parallel_completions_give_one_completion_and_one_set_of_rewards(committ
     assert db.session.scalar(sa.select(sa.func.count()).select_from(ChallengeCompletion)) == 1
     drain()
     assert check_stores().findings == []
+
+
+def start_waiting(threads: ThreadPoolExecutor, app: Flask, actor: Actor, challenge: Challenge) -> Future[Completed]:
+    """Complete the challenge in another thread, and come back when it waits for the line that the caller holds."""
+
+    def attempt() -> Completed:
+        with app.app_context():
+            return complete(actor, challenge)
+
+    attempted = threads.submit(attempt)
+    while not db.session.scalar(WAITING):
+        assert not attempted.done()
+        time.sleep(0.005)
+    return attempted
+
+
+def test_completion_that_waited_counts_what_was_done_meanwhile(committed_db: Flask) -> None:
+    ada, challenge = make_actor(), make_challenge(cadence="daily")
+    with ThreadPoolExecutor(1) as threads:
+        with transaction():
+            with time_machine.travel(datetime(2026, 5, 1, 10, tzinfo=UTC)):
+                complete(ada, challenge)
+            with time_machine.travel(datetime(2026, 5, 2, 10, tzinfo=UTC)):
+                waiting = start_waiting(threads, committed_db, ada, challenge)
+        (event,) = waiting.result().recorded.events
+    assert (event.seq, event.fact.is_first) == (3, False)
+    state = state_of(ada)
+    assert (state.counters["challenges"], state.challenge_points, state.daily_streak) == (1, 40, 2)
+
+
+def test_completion_that_waited_finds_the_challenge_as_it_is_then(committed_db: Flask) -> None:
+    ada, challenge = make_actor(), make_challenge()
+    with ThreadPoolExecutor(1) as threads:
+        with transaction():
+            lock_line(ada.user_id)
+            waiting = start_waiting(threads, committed_db, ada, challenge)
+            challenges.archive_challenge(admin(), challenge.id, None)
+        with pytest.raises(NotFound):
+            waiting.result()
+    assert state_of(ada).challenge_points == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
+from tests.factories import make_actor
+from tests.relay.tools import execute
 from tests.stores import create_pair
 
 Rows = list[dict[str, str]]
@@ -191,3 +194,26 @@ def test_the_groups_have_members_who_came_and_went(tables: dict[str, Rows]) -> N
 
 def _has_holder(tables: dict[str, Rows], code: str) -> bool:
     return any(row["badge_code"] == code and row["revoked_at"] == "\\N" for row in tables["badge_grants"])
+
+
+def test_production_is_not_prepared_while_everybody_knows_a_password(app: Flask) -> None:
+    """Found by the published hash, or by an address of the demo whose password is the published one."""
+    production = create_app(replace(app.config["REBOOTCAMP"], app_env="production"))
+    student = make_actor(email="student@example.org", password=PASSWORD)
+    learner = make_actor(email="learner@school.example")
+    execute("UPDATE users SET password_hash = :hash WHERE id = :id", hash=PASSWORD_HASH, id=learner.user_id)
+    make_actor(email="admin@example.org", password="a password of one's own")
+
+    def prepare() -> tuple[int, str]:
+        with production.app_context():
+            done = production.test_cli_runner().invoke(args=["prepare"])
+        return done.exit_code, done.output.strip().splitlines()[-1]
+
+    code, line = prepare()
+    assert (code, "2 active accounts" in line, "student@example.org" in line) == (2, True, True)
+    execute("UPDATE users SET is_active = false WHERE id = :id", id=student.user_id)
+    code, line = prepare()
+    assert (code, "1 active accounts" in line, "learner@school.example" in line) == (2, True, True)
+    execute("UPDATE users SET is_active = false WHERE id = :id", id=learner.user_id)
+    assert prepare()[0] == 0
+    assert app.test_cli_runner().invoke(args=["prepare"]).exit_code == 0

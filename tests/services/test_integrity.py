@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from bson.datetime_ms import DatetimeMS
 from flask import Flask
 
 from rebootcamp.core.actors import Actor
@@ -128,6 +130,35 @@ IN_MONGODB: dict[str, tuple[str, Callable[[int], object]]] = {
     ),
     "other store": ("store", lambda ada: change("meta", {"_id": "store"}, {"$set": {"store_id": str(uuid4())}})),
     "other epoch": ("store", lambda ada: change("meta", {"_id": "store"}, {"$inc": {"epoch": 1}})),
+    "history document without owner": (
+        "history",
+        lambda ada: change("history", of(ada, seq=2), {"$unset": {"user_id": 1}}),
+    ),
+    "history document of a text": (
+        "history",
+        lambda ada: change("history", of(ada, seq=2), {"$set": {"user_id": "1"}}),
+    ),
+    "history date beyond reason": (
+        "history",
+        lambda ada: change("history", of(ada, seq=2), {"$set": {"at": DatetimeMS(10**15)}}),
+    ),
+    "award without owner": ("awards", lambda ada: change_award(ada, {"$unset": {"user_id": 1}})),
+    "award of an object": ("awards", lambda ada: change_award(ada, {"$set": {"user_id": {"id": 1}}})),
+    "progress without badges": ("progress", lambda ada: change("progress", {"_id": ada}, {"$unset": {"badges": 1}})),
+    "progress without totals": ("progress", lambda ada: change("progress", {"_id": ada}, {"$unset": {"totals": 1}})),
+    "progress with a text for seq": ("progress", lambda ada: change("progress", {"_id": ada}, {"$set": {"seq": "2"}})),
+    "progress with a number for recent": (
+        "progress",
+        lambda ada: change("progress", {"_id": ada}, {"$set": {"recent": 2}}),
+    ),
+    "progress of a text": (
+        "progress",
+        lambda ada: mongo.database().command(
+            "insert", "progress", documents=[{"_id": "ada"}], bypassDocumentValidation=True
+        ),
+    ),
+    "mark without store": ("store", lambda ada: change("meta", {"_id": "store"}, {"$unset": {"store_id": 1}})),
+    "mark without epoch": ("store", lambda ada: change("meta", {"_id": "store"}, {"$unset": {"epoch": 1}})),
     "no mark of the store": ("store", lambda ada: mongo.collection("meta").delete_one({"_id": "store"})),
 }
 
@@ -143,6 +174,7 @@ FORGE_COMPLETION = """
 FORGE_ENTRY = """
     INSERT INTO leaderboard_entries (board, period, user_id, score, reached_at)
     VALUES ('global', 'all', 4711, 5, now())"""
+FORGE_COUNT = "INSERT INTO leaderboard_counts VALUES ('global', 'all', 3, 90, 1, 1, false)"
 FORGE_DEAD_LETTER = f"""
     INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at, dead_at, last_error)
     SELECT event_id, :ada, 2, 8, now(), now(), 'forged' FROM ({EVENT} 2) e"""
@@ -220,10 +252,22 @@ IN_POSTGRESQL = {
     "revocation forgotten": ("held badges", "UPDATE badge_grants SET revoked_at = NULL WHERE revoked_at IS NOT NULL"),
     "board score": ("leaderboard", "UPDATE leaderboard_entries SET score = score + 1 WHERE user_id = :ada"),
     "board entry missing": ("leaderboard", "DELETE FROM leaderboard_entries WHERE user_id = :ada"),
+    "board moment": (
+        "leaderboard",
+        "UPDATE leaderboard_entries SET reached_at = reached_at + interval '1 second' WHERE user_id = :ada",
+    ),
+    "board hides somebody": ("leaderboard", "UPDATE leaderboard_entries SET is_listed = false WHERE user_id = :ada"),
     "board entry of nobody": ("leaderboard", FORGE_ENTRY),
+    "rank count": ("rank counts", "UPDATE leaderboard_counts SET learners = learners + 1 WHERE board = 'weekly'"),
+    "rank count missing": ("rank counts", "DELETE FROM leaderboard_counts WHERE level = 2"),
+    "rank count of no place": ("rank counts", FORGE_COUNT),
     "dead letter": ("dead letter", FORGE_DEAD_LETTER),
     "delivered in name only": ("history", FORGE_EVENT),
     "identity of the store lost": ("store", "DELETE FROM app_meta"),
+    "event with a text for points": (
+        "events",
+        'UPDATE activity_events SET payload = payload || \'{"points": "x"}\' WHERE user_id = :ada AND seq = 2',
+    ),
     "other identity": ("store", "UPDATE app_meta SET store_id = gen_random_uuid()"),
     "level missing": ("levels", "DELETE FROM levels WHERE number = 3"),
     "levels lost": ("levels", "DELETE FROM levels"),
@@ -280,11 +324,11 @@ def test_missing_index_is_found() -> None:
 
 def test_finding_names_the_learner_and_both_values() -> None:
     ada, _ = sound_stores()
-    execute("UPDATE leaderboard_entries SET score = 7 WHERE user_id = :ada", ada=ada.user_id)
+    execute("UPDATE leaderboard_entries SET score = 7 WHERE board = 'global' AND user_id = :ada", ada=ada.user_id)
     db.session.remove()
     (finding,) = check_stores().findings
     assert finding.subject == f"global/all/{ada.user_id}"
-    assert finding.detail == "found 7, expected 90"
+    assert re.fullmatch(r"found '7 since (\S+Z)', expected '90 since \1'", finding.detail)
 
 
 def test_events_that_wait_are_pending_not_wrong() -> None:

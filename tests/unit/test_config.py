@@ -29,9 +29,15 @@ def test_production_is_the_default_and_accepts_a_real_secret() -> None:
         ({"SECRET_KEY": "change-me-change-me-change-me-please"}, "sample"),
         ({"SECRET_KEY": "a" * 40}, "sample"),
         ({"TEST_FAILPOINTS": "relay.claimed"}, "TEST_FAILPOINTS"),
+        ({"FLASK_DEBUG": "1"}, "FLASK_DEBUG"),
+        ({"FLASK_DEBUG": "True"}, "FLASK_DEBUG"),
         ({"APP_ENV": "staging"}, "APP_ENV"),
         ({"DATABASE_URL": ""}, "DATABASE_URL"),
         ({"MONGODB_URI": ""}, "MONGODB_URI"),
+        ({"DATABASE_URL": "secret"}, "DATABASE_URL must look like"),
+        ({"DATABASE_URL": "postgresql://u:secret@host:port/name"}, "DATABASE_URL must look like"),
+        ({"MONGODB_URI": "secret"}, "MONGODB_URI must look like"),
+        ({"MONGODB_URI": "mongodb://u:secret@host:port/"}, "MONGODB_URI must look like"),
         ({"RELAY_BATCH": "many"}, "RELAY_BATCH must be a number"),
         ({"RELAY_BATCH": "0"}, "between 1 and 5000"),
         ({"RELAY_POLL_SECONDS": "nan"}, "RELAY_POLL_SECONDS must lie"),
@@ -40,8 +46,9 @@ def test_production_is_the_default_and_accepts_a_real_secret() -> None:
     ],
 )
 def test_unsafe_environment_is_refused_by_name(change: dict[str, str], says: str) -> None:
-    with pytest.raises(ConfigurationError, match=says):
+    with pytest.raises(ConfigurationError, match=says) as refusal:
         Settings.from_env({**GOOD, **change})
+    assert "secret" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("environment", ["development", "test"])

@@ -10,7 +10,8 @@ import click
 from flask.cli import AppGroup
 from marshmallow import ValidationError
 
-from rebootcamp.core.errors import DomainError, InvalidField
+from rebootcamp.cli.failures import one_line
+from rebootcamp.core.errors import DomainError, InvalidField, Kind
 from rebootcamp.core.permissions import ROLES, canonical_role
 from rebootcamp.schemas.accounts import AccountCreate
 from rebootcamp.services import accounts
@@ -26,7 +27,7 @@ admin = AppGroup("admin", help="Name administrators.")
 def create(email: str, first_name: str, last_name: str, password_file: TextIO | None) -> None:
     """Create an administrator; asks for the password unless a file gives it."""
     given = {"email": email, "first_name": first_name, "last_name": last_name, "password": _password(password_file)}
-    with _explained():
+    with one_line(), _explained():
         user = accounts.register(accounts.NewAccount(**AccountCreate().load(given), role=accounts.ADMIN))
     click.echo(f"{user.email} is administrator, account {user.id}")
 
@@ -39,7 +40,7 @@ def set_role(email: str, role: str) -> None:
     known = canonical_role(role)
     if known is None:
         raise click.BadParameter(f"must be one of {', '.join(ROLES)}", param_hint="ROLE")
-    with _explained():
+    with one_line(), _explained():
         user = accounts.set_role(email, known)
     click.echo(f"{user.email} is {user.role}, account {user.id}")
 
@@ -61,4 +62,6 @@ def _explained() -> Iterator[None]:
     except InvalidField as error:
         raise click.ClickException(error.message.en) from error
     except DomainError as error:
+        if error.kind is Kind.UNAVAILABLE:
+            raise
         raise click.ClickException(error.detail_in("en")) from error

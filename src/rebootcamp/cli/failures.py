@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+import psycopg2
+from bson.errors import BSONError
 from pymongo.errors import PyMongoError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,9 +30,9 @@ def one_line() -> Iterator[None]:
         raise CouldNotRun(error.detail_in("en")) from error
     except MongoUnavailable as error:
         raise CouldNotRun(f"MongoDB cannot be reached: {_first_line(error)}") from error
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, psycopg2.Error) as error:
         raise CouldNotRun(f"PostgreSQL: {_first_line(getattr(error, 'orig', None) or error)}") from error
-    except PyMongoError as error:
+    except (PyMongoError, BSONError) as error:
         raise CouldNotRun(f"MongoDB: {_first_line(error)}") from error
 
 

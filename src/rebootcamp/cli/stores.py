@@ -16,7 +16,7 @@ from flask import current_app
 from flask.cli import AppGroup, with_appcontext
 from flask_migrate import upgrade
 
-from rebootcamp.cli.demo.load import load_demo, refuse_production
+from rebootcamp.cli.demo.load import load_demo, refuse_demo_accounts, refuse_production
 from rebootcamp.cli.failures import CouldNotRun, one_line
 from rebootcamp.config import Settings
 from rebootcamp.core.json import dumps_text
@@ -67,6 +67,7 @@ def prepare(demo: bool) -> None:
         if demo:
             refuse_production(_settings())
         _migrate()
+        refuse_demo_accounts(_settings())
         _initialise_mongo()
         if demo and has_users():
             click.echo("Demo data: accounts exist already, nothing loaded")
@@ -95,7 +96,8 @@ def relay(once: bool) -> None:
     stop = StopFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    carrier.run(stop)
+    with one_line():
+        carrier.run(stop)
 
 
 @click.command("check")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from rebootcamp.controllers import (
     accounts,
     badges,
+    calendar,
     challenges,
     eco,
     groups,
     leaderboards,
     levels,
     operations,
+    pictures,
     progress,
 )
 from rebootcamp.web.parsing import Blueprint
@@ -19,10 +21,12 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     accounts.blueprint,
     challenges.blueprint,
     progress.blueprint,
+    pictures.blueprint,
     badges.blueprint,
     levels.blueprint,
     leaderboards.blueprint,
     groups.blueprint,
     eco.blueprint,
+    calendar.blueprint,
     operations.blueprint,
 )

@@ -76,8 +76,8 @@ def get_me() -> Answer | Response:
 @idempotent
 @blueprint.response(200, schemas.UserOut)
 @blueprint.alt_response(412, "StaleEdit")
-def edit_me(body: dict[str, str]) -> Answer:
-    """Change one's own names, language or time zone."""
+def edit_me(body: dict[str, Any]) -> Answer:
+    """Change one's own names, language, time zone, nickname, or whether leaderboards list one."""
     actor = current_actor()
     return _tagged(accounts.edit_profile(actor, body, _expected_version(actor.user_id)))
 

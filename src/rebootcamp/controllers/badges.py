@@ -73,6 +73,7 @@ def edit_badge(body: dict[str, Any], code: str) -> Response:
 @blueprint.route("/badges/preview", methods=["POST"])
 @requires("badge:write")
 @blueprint.arguments(schemas.BadgeTrial)
+@idempotent
 @blueprint.response(200, schemas.PreviewOut)
 @blueprint.alt_response(404, "NotFound")
 def preview_badge(body: dict[str, Any]) -> Response:
@@ -100,6 +101,15 @@ def list_rules(code: str) -> Response:
 def get_backfill(code: str) -> Response:
     """Tell how far the newest back-fill of a badge is."""
     return json_response(schemas.render_backfill(badges.get_backfill(current_actor(), code)))
+
+
+@blueprint.route("/rules/lint")
+@requires("badge:write")
+@blueprint.response(200, schemas.FindingList)
+def lint_rules() -> Response:
+    """Tell what is wrong or odd with badges, levels and challenges."""
+    findings, language = badges.lint_rules(current_actor()), current_language()
+    return json_response({"items": [schemas.render_finding(finding, language) for finding in findings]})
 
 
 @blueprint.route("/users/<id:user_id>/badges", methods=["POST"])

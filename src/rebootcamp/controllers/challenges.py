@@ -12,9 +12,9 @@ from rebootcamp.schemas import challenges as schemas
 from rebootcamp.schemas.goals import ResultArguments, ResultsOut, render_results
 from rebootcamp.schemas.progress import render_completed
 from rebootcamp.services import challenges
-from rebootcamp.services.badges import current_badge_names, rule_teller
+from rebootcamp.services.badges import badge_names, rule_teller
 from rebootcamp.services.gamification.rewards import rewards_of
-from rebootcamp.web.authentication import current_actor
+from rebootcamp.web.authentication import current_actor, current_caller
 from rebootcamp.web.etags import etag_of, require_match, revalidated
 from rebootcamp.web.idempotency import idempotent
 from rebootcamp.web.languages import current_language
@@ -86,15 +86,16 @@ def archive_challenge(challenge_id: int) -> None:
 
 
 @blueprint.route("/challenges/<id:challenge_id>/complete", methods=["POST"])
-@requires("challenge:complete")
+@requires("challenge:complete", deferred=True)
 @blueprint.arguments(schemas.Completion)
 @idempotent
 @blueprint.response(201, schemas.CompletedOut)
 @blueprint.alt_response(404, "NotFound")
 @blueprint.alt_response(409, "Conflict")
+@blueprint.alt_response(429, "TooManyRequests")
 def complete_challenge(body: dict[str, Any], challenge_id: int) -> Response:
     """Complete a challenge, or submit it for approval."""
-    return _completed(challenges.complete_challenge(current_actor(), challenge_id, **body), 201)
+    return _completed(challenges.complete_challenge(current_caller(), challenge_id, **body), 201)
 
 
 @blueprint.route("/challenges/<id:challenge_id>/join", methods=["POST"])
@@ -192,7 +193,7 @@ def _detail(view: challenges.ChallengeView) -> dict[str, Any]:
 
 def _completed(done: challenges.Completed, status: int) -> Response:
     rewards = rewards_of(done.recorded)
-    names = current_badge_names() if rewards.badges else {}
+    names = badge_names(done.recorded.line.rules_version) if rewards.badges else {}
     return json_response(render_completed(done.completion, rewards, names, current_language()), status)
 
 

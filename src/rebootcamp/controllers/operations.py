@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import Response
 
-from rebootcamp.core.errors import DatabaseUnavailable
 from rebootcamp.schemas.operations import Liveness, ReadinessOut
 from rebootcamp.services import operations
 from rebootcamp.services.operations import Readiness, StoreHealth
@@ -35,8 +34,8 @@ def livez() -> Response:
 def readyz() -> Response:
     """Tell whether requests can be served, and how both stores and the outbox are doing."""
     found = operations.readiness()
-    if not found.is_ready:
-        return problem_response(DatabaseUnavailable(), extra={"checks": _checks(found)})
+    if found.refusal is not None:
+        return problem_response(found.refusal, extra={"checks": _checks(found)})
     return json_response({"status": "degraded" if found.is_degraded else "ready", "checks": _checks(found)})
 
 

@@ -8,10 +8,12 @@ from flask import Response
 
 from rebootcamp.core.errors import NotFound
 from rebootcamp.schemas import progress as schemas
+from rebootcamp.schemas import streaks
 from rebootcamp.services import progress
 from rebootcamp.services.badges import badge_names, current_badge_names, current_labels, why_award
-from rebootcamp.web.authentication import confirm, current_actor, verify_token
+from rebootcamp.web.authentication import current_actor, current_caller
 from rebootcamp.web.etags import etag_of, is_conditional, not_modified
+from rebootcamp.web.idempotency import idempotent
 from rebootcamp.web.languages import current_language
 from rebootcamp.web.paging import page_body, page_response
 from rebootcamp.web.parsing import Blueprint
@@ -29,16 +31,16 @@ blueprint = Blueprint("progress", __name__, url_prefix="/api/users", description
 def get_progress(user_id: int) -> Response:
     """Read a learner's progress: one's own, or anybody's for staff."""
     # The hottest read: the caller's row comes with the learner's, in the same statement.
-    claims = verify_token()
+    caller = current_caller()
     if is_conditional():
-        row = progress.get_progress_version(claims.user_id, user_id)
-        confirm(claims, row).require_self_or("progress:read_any", user_id)
+        row = progress.get_progress_version(caller.user_id, user_id)
+        caller.confirmed(row).require_self_or("progress:read_any", user_id)
         # Without a line there is nothing to revalidate, not even for `If-None-Match: *`.
         has_line = row is not None and row["last_seq"] is not None
         if has_line and (unchanged := not_modified(_progress_etag(row))):
             return unchanged
-    found = progress.get_progress(claims.user_id, user_id)
-    confirm(claims, found.row if found else None).require_self_or("progress:read_any", user_id)
+    found = progress.get_progress(caller.user_id, user_id)
+    caller.confirmed(found.row if found else None).require_self_or("progress:read_any", user_id)
     if found is None or found.row["last_seq"] is None:
         raise NotFound("user")
     body = schemas.render_progress(found, badge_names(found.row["rules_version"]), current_language())
@@ -95,10 +97,54 @@ def list_score(query: dict[str, Any], user_id: int) -> Response:
     return page_response(found, lambda item: schemas.render_score_item(item, names, language))
 
 
+@blueprint.route("/<id:user_id>/streak")
+@requires(None)
+@blueprint.response(200, streaks.StreakOut)
+@blueprint.alt_response(404, "NotFound")
+def get_streak(user_id: int) -> Response:
+    """Read how a learner's streak stands and why: one's own, or anybody's for staff."""
+    return _streak(progress.get_streak(current_actor(), user_id))
+
+
+@blueprint.route("/me/freezes", methods=["POST"])
+@requires("challenge:complete")
+@blueprint.arguments(streaks.ProtectedDay)
+@idempotent
+@blueprint.response(201, streaks.StreakOut)
+@blueprint.alt_response(409, "Conflict")
+def place_freeze(body: dict[str, Any]) -> Response:
+    """Protect today or a day to come with a freeze of one's bank."""
+    return _streak(progress.place_freeze(current_actor(), body["on"]), 201)
+
+
+@blueprint.route("/me/freezes/<string:on>", methods=["DELETE"])
+@requires("challenge:complete")
+@idempotent
+@blueprint.response(204)
+@blueprint.alt_response(404, "NotFound")
+@blueprint.alt_response(409, "Conflict")
+def cancel_freeze(on: str) -> None:
+    """Take a freeze back before its day."""
+    progress.cancel_freeze(current_actor(), on)
+
+
+@blueprint.route("/me/repairs", methods=["POST"])
+@requires("challenge:complete")
+@blueprint.arguments(streaks.ProtectedDay)
+@idempotent
+@blueprint.response(201, streaks.StreakOut)
+@blueprint.alt_response(409, "Conflict")
+def repair_streak(body: dict[str, Any]) -> Response:
+    """Mend a day missed lately, when that mends the streak."""
+    return _streak(progress.repair_streak(current_actor(), body["on"]), 201)
+
+
+def _streak(view: progress.StreakView, status: int = 200) -> Response:
+    return json_response(streaks.render_streak(view, current_language()), status)
+
+
 def _progress_etag(row: Any) -> str:
-    versions = (
-        row[name] for name in ("last_seq", "user_version", "catalogue_version", "published_set", "curve_version")
-    )
+    versions = *progress.versions_of(row), row["published_set"]
     return etag_of("progress", row["user_id"], *versions, progress.local_date_of(row), current_language())
 
 

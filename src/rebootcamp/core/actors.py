@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+from rebootcamp.core.days import UTC_DAYS, Days
 from rebootcamp.core.errors import Forbidden, NotFound
 from rebootcamp.core.permissions import is_allowed
+
+
+class Caller(Protocol):
+    """Who calls, before the first statement of a command has read his row."""
+
+    @property
+    def user_id(self) -> int:
+        """Return whom the caller says he is."""
+
+    def confirmed(self, row: Mapping[Any, Any] | None) -> Actor:
+        """Return the actor by his row (`CALLER_COLUMNS`); raise `Unauthenticated` or `Forbidden`."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +28,11 @@ class Actor:
 
     user_id: int
     role: str
-    timezone: str = "UTC"
+    days: Days = UTC_DAYS
+
+    def confirmed(self, row: Mapping[Any, Any] | None) -> Actor:
+        """Return the actor himself: authenticated before."""
+        return self
 
     def can(self, permission: str) -> bool:
         """Tell whether the caller's role holds the permission."""

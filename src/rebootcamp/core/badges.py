@@ -7,4 +7,5 @@ from typing import Final
 TIERS: Final = ("bronze", "silver", "gold", "legendary")
 ORIGINS: Final = ("rule", "manual")
 HOLDERS: Final = ("keep", "reevaluate")
+SEVERITIES: Final = ("error", "warning")
 JOB_STATES: Final = ("waiting", "done", "superseded")

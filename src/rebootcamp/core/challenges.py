@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 CATEGORIES: Final = ("energy", "mobility", "food", "waste", "water", "digital", "biodiversity", "community")
@@ -13,10 +13,6 @@ VALIDATIONS: Final = ("self", "answer", "approval", "criteria")
 MAX_TEAM_TARGET: Final = 1_000_000_000
 STATUSES: Final = ("pending", "validated", "rejected", "revoked")
 SEASONS: Final = ("winter", "spring", "summer", "autumn")
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_WEEK: Final = re.compile(r"([0-9]{4})-W([0-9]{2})")
-_MONTH: Final = re.compile(r"[0-9]{4}-[0-9]{2}")
-_SEASON: Final = re.compile(rf"([0-9]{{4}})-({'|'.join(SEASONS)})")
 
 
 def period_of(cadence: str, day: date) -> str:
@@ -37,17 +33,33 @@ def period_of(cadence: str, day: date) -> str:
     return cadence
 
 
+def days_of(cadence: str, period: str) -> tuple[date, date]:
+    """Return the first and the last day of a weekly, monthly or seasonal period; raise `ValueError` for any other."""
+    found = re.fullmatch(r"([12][0-9]{3})-(?:W([0-9]{2})|([0-9]{2})|([a-z]+))", period)
+    if found is None:
+        raise ValueError(period)
+    year, week, month, season = found.groups()
+    if season in SEASONS:
+        month = SEASONS.index(season) * 3 or 12
+    elif season:
+        raise ValueError(period)
+    first = date.fromisocalendar(int(year), int(week), 1) if week else date(int(year), int(month), 1)
+    if period_of(cadence, first) != period:
+        raise ValueError(period)
+    return first, first + timedelta(days=6) if week else _month_end(first, 3 if season else 1)
+
+
 def day_of(cadence: str, period: str) -> date | None:
-    """Return a local date in a period that repeats, or None for a text that names no such period."""
+    """Return the first day of a period that repeats, or None for a text that names no such period."""
     try:
-        if cadence == "daily" and _DAY.fullmatch(period):
-            return date.fromisoformat(period)
-        if cadence == "weekly" and (found := _WEEK.fullmatch(period)):
-            return date.fromisocalendar(int(found[1]), int(found[2]), 1)
-        if cadence == "monthly" and _MONTH.fullmatch(period):
-            return date.fromisoformat(f"{period}-01")
-        if cadence == "seasonal" and (found := _SEASON.fullmatch(period)):
-            return date(int(found[1]), SEASONS.index(found[2]) * 3 or 12, 1)
+        if cadence == "daily":
+            return date.fromisoformat(period) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", period) else None
+        return days_of(cadence, period)[0]
     except ValueError:
-        pass
-    return None
+        return None
+
+
+def _month_end(first: date, months: int) -> date:
+    """Return the last day of so many months."""
+    years, month = divmod(first.month - 1 + months, 12)
+    return date(first.year + years, month + 1, 1) - timedelta(days=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -33,14 +33,3 @@ def parse(text: str) -> datetime:
 def zone(name: str) -> ZoneInfo:
     """Return the IANA zone; raise `ZoneInfoNotFoundError` for an unknown name."""
     return ZoneInfo(name)
-
-
-def local_date(instant: datetime, timezone: str) -> date:
-    """Return the calendar date that a wall clock in the zone shows at the instant."""
-    return instant.astimezone(zone(timezone)).date()
-
-
-def day_end(day: date, timezone: str) -> datetime:
-    """Return the last second of a local day, as an instant in UTC."""
-    midnight = datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone(timezone))
-    return midnight.astimezone(UTC) - timedelta(seconds=1)

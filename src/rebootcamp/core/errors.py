@@ -17,6 +17,7 @@ class Kind(Enum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     PRECONDITION = "precondition"
+    LIMITED = "limited"
     UNAVAILABLE = "unavailable"
 
 
@@ -27,7 +28,7 @@ class DomainError(Exception):
     code: ClassVar[str]
     title: ClassVar[Text]
     detail: ClassVar[Text]
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
 
     def __init__(self, **values: object) -> None:
         super().__init__(self.code)
@@ -107,6 +108,16 @@ class StaleEdit(DomainError):
         "The resource changed since you read it; read it again and redo your edit.",
         "La ressource a changé depuis votre lecture ; relisez-la puis refaites votre modification.",
     )
+
+
+class RateLimited(DomainError):
+    """A budget of `limit` in `window` seconds is spent; `policy` names it, after `retry_after` seconds it is whole."""
+
+    kind = Kind.LIMITED
+
+    def __init__(self, policy: str, limit: int, window: int, retry_after: int) -> None:
+        super().__init__(limit=limit, minutes=window // 60, retry_after=retry_after)
+        self.policy, self.limit, self.window, self.retry_after = policy, limit, window, retry_after
 
 
 class Busy(DomainError):

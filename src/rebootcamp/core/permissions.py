@@ -48,7 +48,17 @@ PERMISSIONS: Final = {
     "instructor": _STAFF,
     "examiner": _LEARNER | {"submission:review", "progress:read_any", "group:read_any"},
     "admin": _STAFF
-    | {"completion:revoke", "badge:write", "level:write", "user:read_any", "user:write", "group:write_any"},
+    | {
+        "completion:revoke",
+        "badge:write",
+        "calendar:write",
+        "level:write",
+        "user:read_any",
+        "user:write",
+        "group:write_any",
+        "leaderboard:configure",
+        "leaderboard:freeze",
+    },
 }
 
 ALL_PERMISSIONS: Final = frozenset().union(*PERMISSIONS.values())

@@ -13,3 +13,18 @@ class AccountRegistered(Fact):
     """A learner joined; always the first event of a line."""
 
     type: ClassVar[str] = "account.registered"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaysChanged(Fact):
+    """A learner chose another zone or day start; `bridged` lists the dates that it cuts short or skips.
+
+    It replaces what an earlier change on the same date had bridged.
+    """
+
+    type: ClassVar[str] = "account.days_changed"
+
+    timezone: str
+    day_start_hour: int
+    holds_from: str
+    bridged: list[str]

@@ -1,59 +1,168 @@
-"""Leaderboards as a projection: what an event adds to which board."""
+"""Leaderboards as a projection: what events add to which board, and since when a score is held.
+
+What takes points back counts where the points were given, so the boards then stand as if the deed had never been
+done: the score falls in the period of the deed, and `reached_at` is the moment of the last deed that still counts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from typing import Final
 
-from sqlalchemy import text
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from rebootcamp.core.leaderboards import BoardKey, Position, boards_on
+from rebootcamp.events.histogram import Move, count_moves
+from rebootcamp.storage.locks import LISTING, hold, share
 from rebootcamp.storage.sql import Row
 
-GLOBAL: Final = "global"
-ALL_TIME: Final = "all"
+# What names a deed in the payload of the event that gave its points and of the one that takes them back.
+DEED_FIELDS: Final = ("completion_id", "badge")
+CHALLENGES: Final = "challenge."
 
-_UPSERT: Final = text("""
-    INSERT INTO leaderboard_entries AS entry (board, period, user_id, score, reached_at)
-    SELECT * FROM unnest(
-        CAST(:boards AS text[]), CAST(:periods AS text[]), CAST(:user_ids AS bigint[]),
-        CAST(:scores AS integer[]), CAST(:reached AS timestamptz[]))
-    ON CONFLICT (board, period, user_id) DO UPDATE
-    SET score = entry.score + excluded.score, reached_at = greatest(entry.reached_at, excluded.reached_at)
-""")
+Key = tuple[str, str, int]
 
 
-def boards_of(event: Row) -> Iterable[tuple[str, str]]:
-    """Yield the boards and periods on which an event row counts."""
-    if event["points"]:
-        yield GLOBAL, ALL_TIME
+@dataclass
+class Tally:
+    """A learner's score on one board, and when the last deed that counts was done."""
+
+    score: int = 0
+    reached_at: datetime | None = None
+
+    def add(self, points: int, reached_at: datetime | None) -> None:
+        """Add the points of a deed, or of several."""
+        self.score += points
+        if reached_at and (self.reached_at is None or reached_at > self.reached_at):
+            self.reached_at = reached_at
+
+
+def place_of(score: int, reached_at: datetime | None, user_id: int) -> Position | None:
+    """Return the place that a score makes; nobody stands on a board without points."""
+    return Position(-score, reached_at, user_id) if reached_at and score > 0 else None
+
+
+def tell(events: Iterable[Row]) -> dict[BoardKey, Tally]:
+    """Return what a learner's event rows, in order of `seq`, amount to on each board."""
+    tallies: dict[BoardKey, Tally] = defaultdict(Tally)
+    standing: dict[str, Row] = {}
+    for event in events:
+        origin, deed = event, deed_of(event)
+        if event["points"] > 0:
+            standing[deed] = event
+        elif event["points"] < 0:
+            origin = standing.pop(deed, event)
+        for board in boards_of(event, origin["local_date"]):
+            tallies[board].add(event["points"], None)
+    for event in standing.values():
+        for board in boards_of(event, event["local_date"]):
+            tallies[board].add(0, event["occurred_at"])
+    return dict(tallies)
+
+
+def boards_of(event: Row, day: date) -> Sequence[BoardKey]:
+    """Return the boards and periods on which an event row counts, for a deed of that day."""
+    if not event["points"]:
+        return ()
+    is_challenge = event["type"].startswith(CHALLENGES)
+    return boards_on(day, event["payload"].get("category") if is_challenge else None)
+
+
+def deed_of(event: Row) -> str:
+    """Return what names the deed; events that are no part of a pair are deeds of their own."""
+    found = (event["payload"][name] for name in DEED_FIELDS if name in event["payload"])
+    return repr(next(found, event["event_id"]))
+
+
+# One statement adds, or replaces what `is_whole`, and tells where each learner stood before.
+_WRITE: Final = sa.text("""
+    WITH told AS MATERIALIZED (
+        SELECT k.board, k.period, k.user_id, b.score AS old_score, b.reached_at AS old_reached_at,
+            b.is_listed AS was_listed, u.is_listed AND u.is_active AS is_listed,
+            CASE WHEN k.is_whole THEN k.score ELSE coalesce(b.score, 0) + k.score END AS score,
+            CASE WHEN k.is_whole THEN k.reached_at ELSE greatest(b.reached_at, k.reached_at) END AS reached_at
+        FROM unnest(CAST(:boards AS text[]), CAST(:periods AS text[]), CAST(:user_ids AS bigint[]),
+            CAST(:scores AS integer[]), CAST(:reached AS timestamptz[]), CAST(:whole AS boolean[])) AS k (
+            board, period, user_id, score, reached_at, is_whole)
+        JOIN users u ON u.id = k.user_id
+        LEFT JOIN leaderboard_entries b ON b.user_id = k.user_id AND b.board = k.board AND b.period = k.period
+    ), written AS (
+        INSERT INTO leaderboard_entries (board, period, user_id, score, reached_at, is_listed)
+        SELECT board, period, user_id, score, reached_at, is_listed FROM told
+        ON CONFLICT (user_id, board, period) DO UPDATE
+        SET score = excluded.score, reached_at = excluded.reached_at, is_listed = excluded.is_listed
+    )
+    SELECT * FROM told""")
+_KNOWN: Final = sa.text("""
+    SELECT board, period, user_id FROM leaderboard_entries WHERE user_id = ANY(CAST(:user_ids AS bigint[]))""")
+_DELIVERED: Final = sa.text("""
+    SELECT e.event_id, e.user_id, e.type, e.payload, e.points, e.occurred_at, e.local_date FROM activity_events e
+    WHERE e.user_id = ANY(CAST(:user_ids AS bigint[])) AND e.points <> 0
+        AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.user_id = e.user_id AND o.seq = e.seq)
+    ORDER BY e.user_id, e.seq""")
+_RELIST: Final = sa.text("""
+    UPDATE leaderboard_entries b SET is_listed = NOT b.is_listed FROM users u
+    WHERE u.id = :user_id AND b.user_id = u.id AND b.is_listed <> (u.is_listed AND u.is_active)
+    RETURNING b.board, b.period, b.score, b.reached_at, b.is_listed""")
 
 
 def add_to_boards(session: Session, events: Iterable[Row]) -> None:
     """Add delivered events to the boards: once each, because their outbox rows leave in the same transaction."""
-    sums: dict[tuple[str, str, int], tuple[int, Any]] = {}
-    for event in events:
-        for board, period in boards_of(event):
-            key = (board, period, event["user_id"])
-            score, reached_at = sums.get(key, (0, event["occurred_at"]))
-            sums[key] = (score + event["points"], max(reached_at, event["occurred_at"]))
-    if not sums:
+    scoring = [event for event in events if event["points"]]
+    if not scoring:
         return
-    keys, values = list(sums), list(sums.values())
-    session.execute(
-        _UPSERT,
-        {
-            "boards": [board for board, _, _ in keys],
-            "periods": [period for _, period, _ in keys],
-            "user_ids": [user_id for _, _, user_id in keys],
-            "scores": [score for score, _ in values],
-            "reached": [reached_at for _, reached_at in values],
-        },
-    )
+    share(session, LISTING)
+    # What takes back, or was overtaken by later events, is told anew from the journal; the rest just adds up.
+    tangled = {event["user_id"] for event in scoring if event["points"] < 0 or event["attempts"] > 0}
+    gains: dict[Key, Tally] = defaultdict(Tally)
+    for event in scoring:
+        if event["user_id"] not in tangled:
+            for board in boards_of(event, event["local_date"]):
+                gains[*board, event["user_id"]].add(event["points"], event["occurred_at"])
+    _write(session, gains, dict(_retold(session, tangled)) if tangled else {})
 
 
-# What the events still on their way add to the global board, a row a learner.
-PENDING_SCORES: Final = """
-    SELECT e.user_id, sum(e.points) AS score, max(e.occurred_at) AS reached_at
-    FROM outbox o JOIN activity_events e ON e.event_id = o.event_id
-    WHERE e.points <> 0 GROUP BY e.user_id"""
+def relist(session: Session, user_id: int) -> None:
+    """Show or hide a learner on every board as the account, already flushed, now says."""
+    hold(session, LISTING)
+    moves = []
+    for row in session.execute(_RELIST, {"user_id": user_id}):
+        place = place_of(row.score, row.reached_at, user_id)
+        old, new = (None, place) if row.is_listed else (place, None)
+        moves.append(Move((row.board, row.period), old, new))
+    count_moves(session, moves)
+
+
+def forget_boards(session: Session) -> None:
+    """Empty all boards, for a replay."""
+    hold(session, LISTING)
+    for table in ("leaderboard_entries", "leaderboard_counts"):
+        session.execute(sa.text(f"DELETE FROM {table}"))  # noqa: S608
+
+
+def _retold(session: Session, user_ids: set[int]) -> Iterator[tuple[Key, Tally]]:
+    """Yield what every board of these learners must say, the boards that they leave included."""
+    wanted = {"user_ids": sorted(user_ids)}
+    for row in session.execute(_KNOWN, wanted):
+        yield (row.board, row.period, row.user_id), Tally()
+    delivered = session.execute(_DELIVERED, wanted).mappings()
+    for user_id, events in groupby(delivered, key=lambda event: event["user_id"]):
+        for board, tally in tell(events).items():
+            yield (*board, user_id), tally
+
+
+def _write(session: Session, gains: dict[Key, Tally], retold: dict[Key, Tally]) -> None:
+    rows = [(*key, tally.score, tally.reached_at, key in retold) for key, tally in sorted({**gains, **retold}.items())]
+    columns = zip(("boards", "periods", "user_ids", "scores", "reached", "whole"), zip(*rows, strict=True), strict=True)
+    moves = []
+    for row in session.execute(_WRITE, {name: list(column) for name, column in columns}).all():
+        board, period, user_id, old_score, old_reached_at, was_listed, is_listed, score, reached_at = row
+        old = place_of(old_score, old_reached_at, user_id) if was_listed else None
+        new = place_of(score, reached_at, user_id) if is_listed else None
+        moves.append(Move((board, period), old, new))
+    count_moves(session, moves)

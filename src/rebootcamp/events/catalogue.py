@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from rebootcamp.events.pair import require_pair
 from rebootcamp.models.mongo.badges import BadgeDocument
 from rebootcamp.models.sql.badges import BadgeDefinition
 from rebootcamp.storage.locks import BARRIER, share
@@ -12,7 +13,7 @@ from rebootcamp.storage.transactions import transaction
 
 
 def project_catalogue() -> int:
-    """Show the newest version of each changed badge; return how many there were. Raises `MongoUnavailable`."""
+    """Show the newest version of each changed badge; return how many. Raises `MongoUnavailable`, `Unpaired`."""
     with transaction() as session:
         share(session, BARRIER)
         changed = session.scalars(
@@ -24,6 +25,7 @@ def project_catalogue() -> int:
         ).all()
         if not changed:
             return 0
+        require_pair()
         with guarded():
             BadgeDocument.write_all(
                 [BadgeDocument.save_if_newer(badge.code, badge.version, badge_fields(badge)) for badge in changed]

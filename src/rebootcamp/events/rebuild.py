@@ -11,20 +11,21 @@ import sqlalchemy as sa
 
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
+from rebootcamp.events.boards import forget_boards
+from rebootcamp.events.pair import require_pair
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.challenges import TeamContribution
 from rebootcamp.models.sql.eco import EcoContribution, EcoTotal
-from rebootcamp.models.sql.leaderboards import LeaderboardEntry
+from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import OutboxEntry
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, exclusive
 from rebootcamp.storage.mongo_schema import apply_schema, declarations, empty_collection
 from rebootcamp.storage.transactions import transaction
 
-REBUILD_BATCH = 2000
 DROP_SECONDS = 60
 PAUSE_SECONDS = 0.05
-PROJECTED_TABLES = (LeaderboardEntry, EcoTotal, EcoContribution, TeamContribution)
+PROJECTED_TABLES = (EcoTotal, EcoContribution, TeamContribution)
 
 # One attempt stays on record, as in `redrive`: should the drop not come, later events may have passed a dead one.
 _ENQUEUE = sa.text("""
@@ -39,9 +40,10 @@ def drop_projections() -> int:
     """Forget all projections and mark every event as not yet shown; return the number of events.
 
     Relays are held off meanwhile; reads go on, from PostgreSQL. The outbox is filled first, so a kill at any
-    point leaves a store that any relay brings back.
+    point leaves a store that any relay brings back. Raises `MongoUnavailable`, `Unpaired`.
     """
     with exclusive(BARRIER):
+        require_pair()
         events = _enqueue_everything()
         failpoint("rebuild.before_drop")
         with mongo.guarded(), pymongo.timeout(DROP_SECONDS):
@@ -59,9 +61,12 @@ def _enqueue_everything() -> int:
     with transaction() as session:
         session.execute(sa.text("SET LOCAL statement_timeout = 0"))
         result = session.execute(_ENQUEUE, {"now": clock.now()})
+        forget_boards(session)
         for projection in PROJECTED_TABLES:
             session.execute(sa.delete(projection))
         session.execute(sa.text("UPDATE badge_definitions SET projected_version = 0"))
+        # Whoever asked MongoDB a moment ago may find nothing there: the tag of such an answer must not live on.
+        session.execute(sa.update(AppMeta).values(rules_version=AppMeta.rules_version + 1))
         return int(result.rowcount)  # type: ignore[attr-defined]
 
 

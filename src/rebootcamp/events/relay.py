@@ -19,6 +19,7 @@ from rebootcamp.core.errors import DomainError
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.boards import add_to_boards
 from rebootcamp.events.catalogue import project_catalogue
+from rebootcamp.events.pair import require_pair
 from rebootcamp.events.projection import Line, Outcome, project
 from rebootcamp.events.savings import add_to_savings
 from rebootcamp.events.store import readable, stream_events
@@ -108,7 +109,8 @@ class Relay:
             try:
                 batch = self.deliver_batch()
             except (MongoUnavailable, DomainError) as error:
-                log.warning("relay.waiting", reason=type(error).__name__, seconds=round(pause, 2))
+                detail = error.detail_in("en") if isinstance(error, DomainError) else str(error)[:300]
+                log.warning("relay.waiting", reason=type(error).__name__, detail=detail, seconds=round(pause, 2))
                 stop.wait(pause)
                 pause = min(pause * 2, OUTAGE_LONGEST_PAUSE)
                 continue
@@ -141,7 +143,10 @@ class Relay:
                 return total
 
     def deliver_batch(self) -> Batch:
-        """Deliver one batch; raise `MongoUnavailable` or a `DomainError` when a store is away (nothing is counted)."""
+        """Deliver one batch; raise `MongoUnavailable` or a `DomainError` when a store is away or another's.
+
+        Nothing is counted then.
+        """
         project_catalogue()
         batch = self._deliver_after(self._after)
         if not batch.delivered and not batch.refused and self._after:
@@ -155,6 +160,7 @@ class Relay:
             lines = self._claim(session, after)
             if not lines:
                 return Batch()
+            require_pair()
             failpoint("relay.claimed")
             outcome = project(lines, lambda user_id: readable(stream_events(session, user_id)))
             failpoint("relay.after_mongo")

@@ -18,10 +18,51 @@ from rebootcamp.storage.statements import fetch_all
 
 STREAM_ROWS: Final = 2000
 
-# As a JSON value inside a larger statement: the learner's events after a sequence number, oldest first.
-EVENT_JSON: Final = """jsonb_build_object(
+# As a JSON value inside a larger statement.
+_EVENT_JSON: Final = """jsonb_build_object(
     'event_id', e.event_id, 'user_id', e.user_id, 'seq', e.seq, 'type', e.type, 'version', e.version,
     'payload', e.payload, 'occurred_at', e.occurred_at, 'local_date', e.local_date, 'timezone', e.timezone)"""
+
+
+_BACKLOG: Final = """
+    SELECT count(*) FILTER (WHERE o.dead_at IS NULL) AS pending,
+        count(*) FILTER (WHERE o.dead_at IS NOT NULL) AS dead_letters,
+        extract(epoch FROM clock_timestamp() - min(e.occurred_at) FILTER (WHERE o.dead_at IS NULL))::float8
+            AS oldest_seconds
+    FROM outbox o JOIN activity_events e USING (event_id)"""
+
+
+def first_events(user_id: str, after: str, limit: int) -> str:
+    """Return the SQL of a JSON array: a learner's first events after a sequence number; both are SQL themselves."""
+    return f"""(SELECT jsonb_agg({_EVENT_JSON} ORDER BY e.seq) FROM (
+        SELECT * FROM activity_events WHERE user_id = {user_id} AND seq > {after} ORDER BY seq LIMIT {limit}) e)"""  # noqa: S608
+
+
+def newest_events(user_id: str, limit: int) -> str:
+    """Return the SQL of a JSON array: a learner's last events, newest first."""
+    return f"""(SELECT jsonb_agg({_EVENT_JSON} ORDER BY e.seq DESC) FROM (
+        SELECT * FROM activity_events WHERE user_id = {user_id} ORDER BY seq DESC LIMIT {limit}) e)"""  # noqa: S608
+
+
+def has_dead_letters(user_id: str) -> str:
+    """Return the SQL of the test whether MongoDB refused an event of a learner for good."""
+    return f"EXISTS (SELECT 1 FROM outbox o WHERE o.user_id = {user_id} AND o.dead_at IS NOT NULL)"  # noqa: S608
+
+
+def fetch_backlog() -> Row:
+    """Return how much waits, since how many seconds, and how much was given up."""
+    return fetch_all(_BACKLOG, {})[0]
+
+
+def list_pending(session: Session) -> Iterator[tuple[int, int]]:
+    """Yield learner and sequence number of each event that waits, dead letters among them."""
+    yield from session.execute(sa.select(OutboxEntry.user_id, OutboxEntry.seq))
+
+
+def list_dead_letters(session: Session) -> Iterator[tuple[int, int, str | None]]:
+    """Yield learner, sequence number and last refusal of each event that was given up."""
+    columns = OutboxEntry.user_id, OutboxEntry.seq, OutboxEntry.last_error
+    yield from session.execute(sa.select(*columns).where(OutboxEntry.dead_at.is_not(None)))
 
 
 def stream_events(session: Session, user_id: int | None = None) -> Iterator[Row]:
@@ -92,7 +133,7 @@ def readable(rows: Iterable[Row], read: Callable[[Row], RecordedEvent] = recorde
 
 
 def recorded_from_json(value: Row) -> RecordedEvent:
-    """Rebuild a recorded event from `EVENT_JSON`; raise `UnreadableEvent`."""
+    """Rebuild a recorded event from its JSON in a larger statement; raise `UnreadableEvent`."""
     return recorded_from_row(
         {
             **value,

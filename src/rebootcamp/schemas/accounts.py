@@ -11,10 +11,21 @@ from zoneinfo import available_timezones
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from rebootcamp.core.days import LATEST_START_HOUR
 from rebootcamp.core.languages import LANGUAGES
 from rebootcamp.core.permissions import ROLES, canonical_role
 from rebootcamp.integrations.email_addresses import normalise_email
-from rebootcamp.schemas.base import Boolean, Instant, Message, PageArguments, RequestSchema, String, page_of, refuse
+from rebootcamp.schemas.base import (
+    Boolean,
+    Instant,
+    Integer,
+    Message,
+    PageArguments,
+    RequestSchema,
+    String,
+    page_of,
+    refuse,
+)
 
 MAX_EMAIL, MAX_NAME = 254, 80
 PASSWORD_LENGTH = validate.Length(12, 128)
@@ -115,8 +126,16 @@ class ProfilePatch(RequestSchema):
     first_name = String(validate=NAME)
     last_name = String(validate=NAME)
     display_name = String(validate=NAME)
+    nickname = String(
+        allow_none=True, validate=NAME, metadata={"description": "Shown on leaderboards instead of the display name."}
+    )
     locale = String(validate=validate.OneOf(LANGUAGES))
     timezone = String(validate=is_timezone, metadata=TIMEZONE)
+    day_start_hour = Integer(
+        validate=validate.Range(0, LATEST_START_HOUR),
+        metadata={"description": "The hour at which a day begins; it and the zone count from the next local day on."},
+    )
+    is_listed = Boolean(metadata={"description": "Whether leaderboards show me; unlisted, I take no rank."})
 
 
 class AccountPatch(RequestSchema):
@@ -142,10 +161,19 @@ class UserOut(ma.Schema):
     first_name = fields.String(required=True)
     last_name = fields.String(required=True)
     display_name = fields.String(required=True)
+    nickname = fields.String(required=True, allow_none=True)
     role = fields.String(required=True, validate=validate.OneOf(ROLES))
     locale = fields.String(required=True, validate=validate.OneOf(LANGUAGES))
     timezone = fields.String(required=True)
+    day_start_hour = fields.Integer(required=True)
+    days_change_at = Instant(
+        attribute="held_until",
+        required=True,
+        allow_none=True,
+        metadata={"description": "When zone and day start began or will begin to count; null: they always have."},
+    )
     is_active = fields.Boolean(required=True)
+    is_listed = fields.Boolean(required=True)
     email_verified = fields.Boolean(required=True)
     created_at = Instant(required=True)
 

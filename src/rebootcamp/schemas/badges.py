@@ -8,7 +8,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from rebootcamp.core import clock
-from rebootcamp.core.badges import HOLDERS, JOB_STATES, TIERS
+from rebootcamp.core.badges import HOLDERS, JOB_STATES, SEVERITIES, TIERS
 from rebootcamp.core.languages import pick
 from rebootcamp.schemas.base import (
     Boolean,
@@ -154,6 +154,21 @@ class RuleList(ma.Schema):
     items = fields.List(fields.Nested(RuleOut), required=True)
 
 
+class FindingOut(ma.Schema):
+    """Something wrong (`error`) or odd (`warning`); `subject` is `badge:…`, `challenge:…` or `level:…`."""
+
+    code = fields.String(required=True)
+    severity = fields.String(required=True, validate=validate.OneOf(SEVERITIES))
+    subject = fields.String(required=True)
+    message = fields.String(required=True)
+
+
+class FindingList(ma.Schema):
+    """All findings of the lint, errors first."""
+
+    items = fields.List(fields.Nested(FindingOut), required=True)
+
+
 class ChangeOut(ma.Schema):
     """One learner who would gain or lose the badge; `met_on` is the local date on which the rule was first met."""
 
@@ -201,6 +216,11 @@ def render_rule(rule: Any, criteria_text: str) -> dict[str, Any]:
         "created_at": clock.iso(rule.created_at),
         "created_by": rule.created_by,
     }
+
+
+def render_finding(finding: Any, language: str) -> dict[str, Any]:
+    """Return `FindingOut` of a finding."""
+    return {**vars(finding), "message": finding.message.resolve(language)}
 
 
 def render_preview(preview: Any, criteria_text: str) -> dict[str, Any]:

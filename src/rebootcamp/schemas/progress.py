@@ -14,6 +14,7 @@ from rebootcamp.core.challenges import CATEGORIES
 from rebootcamp.core.languages import pick
 from rebootcamp.schemas.base import PageArguments, String, page_of
 from rebootcamp.schemas.challenges import ScoreOut, render_completion
+from rebootcamp.schemas.streaks import StreaksOut, render_streaks
 from rebootcamp.schemas.summaries import Names, badge_name, summarise
 
 AWARD_STATES = ("held", "revoked")
@@ -67,17 +68,6 @@ class ChallengesOut(ma.Schema):
     published = fields.Integer(required=True)
     completion_rate = fields.Float(required=True, validate=validate.Range(0, 1))
     by_category = fields.List(fields.Nested(CategoryOut), required=True)
-
-
-class StreaksOut(ma.Schema):
-    """Streaks by the learner's calendar; act before `deadline` to keep the daily one."""
-
-    daily = fields.Integer(required=True)
-    longest_daily = fields.Integer(required=True)
-    perfect_quiz = fields.Integer(required=True)
-    local_date = fields.Date(required=True)
-    deadline = fields.DateTime(required=True)
-    freezes = fields.Integer(required=True)
 
 
 class EcoOut(ma.Schema):
@@ -165,20 +155,12 @@ def render_progress(progress: Any, names: Names, language: str) -> dict[str, Any
     """Return `ProgressOut` of a `services.progress.Progress`."""
     row, summary = progress.row, progress.summary
     challenge_points, badge_points = row["challenge_points"], summary.totals["badge_points"]
-    streak, today = progress.streak, progress.local_date
     return {
         "user": {"id": row["user_id"], "display_name": row["display_name"]},
         "score": _score(challenge_points, badge_points),
         "level": render_level(progress.level, row["xp_total"], language),
         "challenges": _challenges(progress),
-        "streaks": {
-            "daily": streak.as_of(today),
-            "longest_daily": streak.longest,
-            "perfect_quiz": row["perfect_quiz_streak"],
-            "local_date": today.isoformat(),
-            "deadline": clock.iso(clock.day_end(today, row["timezone"])),
-            "freezes": row["freezes"],
-        },
+        "streaks": render_streaks(progress.diary),
         "eco": {"co2e_grams_saved": progress.co2e_grams},
         "badges": [_held_badge(badge, names, language) for badge in summary.badges],
         "recent": [render_event(event, event["id"], names, language) for event in summary.recent],

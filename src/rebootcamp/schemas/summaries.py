@@ -12,6 +12,13 @@ Names = Mapping[str, Mapping[str, str]]
 
 SENTENCES: Final[Mapping[str, Text]] = {
     "account.registered": Text("Joined RebootCamp", "Inscription à RebootCamp"),
+    "account.days_changed": Text(
+        "Days follow {timezone} from {holds_from} on", "Journées à l'heure de {timezone} à partir du {holds_from}"
+    ),
+    "streak.freeze_placed": Text("Placed a freeze on {on}", "Gel posé sur le {on}"),
+    "streak.freeze_cancelled": Text("Cancelled the freeze of {on}", "Gel du {on} annulé"),
+    "streak.repaired": Text("Repaired the streak on {on}", "Série réparée au {on}"),
+    "quiz.completed": Text("Finished the quiz “{title}”: {percent} %", "Quiz « {title} » terminé : {percent} %"),
     "challenge.completed": Text("Completed “{title}” (+{points} points)", "Défi « {title} » réussi (+{points} points)"),
     "challenge.submitted": Text("Submitted “{title}” for approval", "Défi « {title} » soumis à validation"),
     "challenge.rejected": Text("“{title}” was not approved: {reason}", "Défi « {title} » non validé : {reason}"),
@@ -43,7 +50,8 @@ def summarise(event_type: str, data: Mapping[str, Any], names: Names, language: 
     sentence = SENTENCES.get(event_type)
     if sentence is None:
         return event_type
-    values = {"points": data.get("points", 0)}
+    plain = {name: data[name] for name in ("timezone", "holds_from", "on", "percent") if name in data}
+    values = {"points": data.get("points", 0), **plain}
     if "titles" in data:
         values["title"] = pick(data["titles"], language)
     if "badge" in data:

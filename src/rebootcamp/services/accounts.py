@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
+from rebootcamp.core.days import DayRule
 from rebootcamp.core.errors import DomainError, InvalidField, Kind, NotFound, StaleEdit
 from rebootcamp.core.languages import Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
-from rebootcamp.events.accounts import AccountRegistered
-from rebootcamp.events.journal import open_line, record
+from rebootcamp.events.accounts import AccountRegistered, DaysChanged
+from rebootcamp.events.boards import relist
+from rebootcamp.events.journal import lock_line, open_line, record
 from rebootcamp.integrations.email_addresses import normalise_email
 from rebootcamp.integrations.passwords import hash_password
 from rebootcamp.models.sql.accounts import User
@@ -23,7 +25,8 @@ from rebootcamp.services import tokens
 from rebootcamp.storage.transactions import transaction, translating
 
 ADMIN: Final = "admin"
-PROFILE_FIELDS: Final = ("first_name", "last_name", "display_name", "locale", "timezone")
+PROFILE_FIELDS: Final = ("first_name", "last_name", "display_name", "nickname", "locale", "is_listed")
+DAY_FIELDS: Final = ("timezone", "day_start_hour")
 ORDER: Final = "users"
 
 
@@ -114,15 +117,26 @@ def list_accounts(actor: Actor, wanted: AccountFilter, page: PageRequest) -> Pag
     return paginate(users, page.limit, ORDER, lambda user: (user.id,))
 
 
-def edit_profile(actor: Actor, changes: Mapping[str, str], expected_version: int | None = None) -> User:
-    """Change one's own names, language or time zone; raise `StaleEdit` when the expected version is gone."""
+def edit_profile(actor: Actor, changes: Mapping[str, Any], expected_version: int | None = None) -> User:
+    """Change one's own names, language, days, or whether boards list one; raise `StaleEdit`.
+
+    Zone and day start hold from the next local day on: see `core.days`.
+    """
     actor.require("profile:edit")
     with transaction() as session:
+        if any(name in changes for name in DAY_FIELDS):
+            # A learner's line comes first in the lock order.
+            lock_line(actor.user_id)
         user = _locked(session, actor.user_id, expected_version)
+        was_listed = user.is_listed
         for name in PROFILE_FIELDS:
             if name in changes:
                 setattr(user, name, changes[name])
+        _change_days(user, changes)
         _touch(session, user)
+        if user.is_listed != was_listed:
+            session.flush()
+            relist(session, user.id)
     return user
 
 
@@ -170,6 +184,24 @@ def _entity(new: NewAccount, password_hash: str) -> User:
     )
 
 
+def _change_days(user: User, changes: Mapping[str, Any]) -> None:
+    rule = DayRule(changes.get("timezone", user.timezone), changes.get("day_start_hour", user.day_start_hour))
+    if rule == user.days.rule:
+        return
+    now = clock.now()
+    change = user.days.changed_to(rule, now)
+    for name, value in change.days.to_row().items():
+        setattr(user, name, value)
+    fact = DaysChanged(
+        learner_id=user.id,
+        timezone=rule.timezone,
+        day_start_hour=rule.start_hour,
+        holds_from=change.holds_from.isoformat(),
+        bridged=[day.isoformat() for day in change.bridged],
+    )
+    record(fact, occurred_at=now)
+
+
 def _conditions(wanted: AccountFilter) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = []
     if wanted.q:
@@ -210,6 +242,9 @@ def _change(user_id: int, changes: AccountChanges, expected_version: int | None)
             user.token_version += 1
         if was_active and not user.is_active:
             tokens.revoke_all(user_id)
+        if was_active != user.is_active:
+            session.flush()
+            relist(session, user_id)
     return user
 
 

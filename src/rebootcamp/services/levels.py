@@ -107,7 +107,7 @@ def replace_curve(actor: Actor, steps: Sequence[Step], version: str | None) -> C
     with transaction() as session:
         # The one row of `app_meta` is the lock: of two editors the second sees what the first did.
         meta = session.scalars(sa.select(AppMeta).with_for_update().execution_options(populate_existing=True)).one()
-        if version is not None and version != f"{meta.epoch}.{meta.levels_version}":
+        if version is not None and version != f"{meta.store_id}.{meta.epoch}.{meta.levels_version}":
             raise StaleEdit
         meta.levels_version += 1
         session.execute(sa.delete(LevelDefinition))

@@ -5,17 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import perf_counter
 
-from rebootcamp.core.errors import DatabaseUnavailable
+from rebootcamp.core.errors import DatabaseUnavailable, DomainError
+from rebootcamp.events.pair import require_pair
+from rebootcamp.events.store import fetch_backlog
 from rebootcamp.storage.mongo import MongoUnavailable, client, guarded
-from rebootcamp.storage.statements import fetch_one
-
-BACKLOG = """
-SELECT count(*) FILTER (WHERE o.dead_at IS NULL) AS pending,
-       count(*) FILTER (WHERE o.dead_at IS NOT NULL) AS dead_letters,
-       extract(epoch FROM clock_timestamp() - min(e.occurred_at) FILTER (WHERE o.dead_at IS NULL))::float8
-           AS oldest_seconds
-FROM outbox o JOIN activity_events e USING (event_id)
-"""
+from rebootcamp.storage.sql import Row
 
 
 @dataclass(frozen=True)
@@ -42,11 +36,8 @@ class Readiness:
     postgresql: StoreHealth
     mongodb: StoreHealth
     outbox: OutboxHealth | None
-
-    @property
-    def is_ready(self) -> bool:
-        """Requests can be served: reads fall back to PostgreSQL when MongoDB is away."""
-        return self.postgresql.is_up
+    # Why no request may be served. MongoDB alone being away is no reason: reads fall back to PostgreSQL.
+    refusal: DomainError | None
 
     @property
     def is_degraded(self) -> bool:
@@ -55,23 +46,30 @@ class Readiness:
 
 
 def readiness() -> Readiness:
-    """Ask both stores."""
-    postgresql, outbox = _postgresql()
-    return Readiness(postgresql, _mongodb(), outbox)
-
-
-def _postgresql() -> tuple[StoreHealth, OutboxHealth | None]:
+    """Ask both stores, and whether they belong together."""
     started = perf_counter()
     try:
-        row = fetch_one(BACKLOG, {})
-    except DatabaseUnavailable:
-        return StoreHealth(is_up=False), None
-    latency = _elapsed_ms(started)
-    if row is None:
-        return StoreHealth(is_up=True, latency_ms=latency), None
+        backlog = fetch_backlog()
+    except DatabaseUnavailable as error:
+        return Readiness(StoreHealth(is_up=False), _mongodb(), None, error)
+    postgresql = StoreHealth(is_up=True, latency_ms=_elapsed_ms(started))
+    return Readiness(postgresql, _mongodb(), _outbox(backlog), _unpaired())
+
+
+def _outbox(row: Row) -> OutboxHealth:
     # An event stamped just ahead of the database's clock is as good as new.
     oldest = max(0.0, round(row["oldest_seconds"] or 0.0, 3))
-    return StoreHealth(is_up=True, latency_ms=latency), OutboxHealth(row["pending"], oldest, row["dead_letters"])
+    return OutboxHealth(row["pending"], oldest, row["dead_letters"])
+
+
+def _unpaired() -> DomainError | None:
+    try:
+        require_pair()
+    except MongoUnavailable:
+        return None
+    except DomainError as error:
+        return error
+    return None
 
 
 def _mongodb() -> StoreHealth:

@@ -9,42 +9,20 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from rebootcamp.core.errors import DomainError, Kind
-from rebootcamp.core.languages import Text
+from rebootcamp.events.pair import ForeignMongoDatabase, OtherMongoDatabase, find_owner
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.storage.mongo import collection, guarded
 from rebootcamp.storage.transactions import transaction
 
-
-class ForeignMongoDatabase(DomainError):
-    """The MongoDB database shows the data of another PostgreSQL database."""
-
-    kind = Kind.CONFLICT
-    code = "foreign_mongo_database"
-    title = Text("Not a pair", "Bases non appariées")
-    detail = Text(
-        "MongoDB database {name} belongs to another store ({owner}): set MONGODB_DATABASE to an empty database, "
-        "or DATABASE_URL to the PostgreSQL database it belongs to.",
-        "La base MongoDB {name} appartient à un autre ensemble ({owner}) : indiquez une base vide dans "
-        "MONGODB_DATABASE, ou dans DATABASE_URL la base PostgreSQL correspondante.",
-    )
-
-
-class OtherMongoDatabase(DomainError):
-    """The settings name another MongoDB database than the one this store is shown in."""
-
-    kind = Kind.CONFLICT
-    code = "other_mongo_database"
-    title = Text("Not a pair", "Bases non appariées")
-    detail = Text(
-        "This store is shown in MongoDB database {expected}, not in {name}: set MONGODB_DATABASE={expected}.",
-        "Ces données sont projetées dans la base MongoDB {expected}, non dans {name} : "
-        "indiquez MONGODB_DATABASE={expected}.",
-    )
-
-
-VERSIONS: Final = ("epoch", "token_epoch", "rules_version", "catalogue_version", "levels_version")
+VERSIONS: Final = (
+    "epoch",
+    "token_epoch",
+    "rules_version",
+    "catalogue_version",
+    "levels_version",
+    "calendar_version",
+)
 CURRENT: Final = sa.select(AppMeta).execution_options(populate_existing=True)
 
 
@@ -58,7 +36,7 @@ class Store:
 
 def initialise_store(mongo_database: str) -> Store:
     """Make the pair known to both stores, once; raise `ForeignMongoDatabase`, `OtherMongoDatabase`."""
-    owner = _owner()
+    owner = find_owner()
     with transaction() as session:
         meta = session.scalar(CURRENT)
         if meta is None:
@@ -84,17 +62,11 @@ def has_users() -> bool:
         return session.scalar(sa.select(sa.exists(sa.select(User.id)))) is True
 
 
-def _owner() -> str | None:
-    with guarded():
-        mark = collection("meta").find_one({"_id": "store"})
-    return str(mark["store_id"]) if mark else None
-
-
 def _claim(store: Store) -> str | None:
     first = {"store_id": str(store.store_id), "epoch": store.epoch}
     with guarded():
         collection("meta").update_one({"_id": "store"}, {"$setOnInsert": first}, upsert=True)
-    return _owner()
+    return find_owner()
 
 
 def _require_owner(owner: str | None, expected: str | None, mongo_database: str) -> None:

@@ -17,6 +17,8 @@ from rebootcamp.storage.sql import db
 BARRIER: Final = 7_203_001
 DDL: Final = 7_203_002
 BACKFILL: Final = 7_203_003
+# Relays hold the shared side while they write boards; who changes whether a learner is listed takes the exclusive one.
+LISTING: Final = 7_203_004
 
 
 @contextmanager
@@ -44,11 +46,11 @@ def try_exclusive(lock: int) -> Iterator[bool]:
         yield bool(connection.exec_driver_sql("SELECT pg_try_advisory_lock(%(lock)s)", {"lock": lock}).scalar())
 
 
-def hold(session: Session, lock: int) -> None:
-    """Hold a lock as `exclusive` does, until the transaction ends."""
-    session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
-
-
 def share(session: Session, lock: int) -> None:
     """Hold the shared side until the transaction ends; who waits for the exclusive side goes first."""
     session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(lock)))
+
+
+def hold(session: Session, lock: int) -> None:
+    """Hold the exclusive side until the transaction ends."""
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ class _Handle:
     """The process-wide client, made after fork because a client does not survive one."""
 
     def __init__(self) -> None:
+        self.lock = threading.Lock()
         self.settings: Settings | None = None
         self.client: MongoClient[Doc] | None = None
         self.pid = 0
@@ -51,7 +53,10 @@ class _Handle:
 
     def connect(self) -> MongoClient[Doc]:
         if self.client is None or self.pid != os.getpid():
-            self.client, self.pid = make_client(self.require().mongodb_uri), os.getpid()
+            # Two first requests at once share one client: a second one would be nobody's to close.
+            with self.lock:
+                if self.client is None or self.pid != os.getpid():
+                    self.client, self.pid = make_client(self.require().mongodb_uri), os.getpid()
         return self.client
 
 
@@ -60,10 +65,16 @@ _handle = _Handle()
 
 def configure(settings: Settings) -> None:
     """Name the server to use; the connection itself is made at the first use in each process."""
-    if _handle.client is not None:
-        _handle.client.close()
+    close()
     _handle.__init__()  # type: ignore[misc]
     _handle.settings = settings
+
+
+def close() -> None:
+    """Let go of this process's client, if there is one; the next use makes another."""
+    if _handle.client is not None:
+        _handle.client.close()
+        _handle.client = None
 
 
 def make_client(uri: str) -> MongoClient[Doc]:

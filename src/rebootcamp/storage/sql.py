@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import psycopg2
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
 
@@ -49,6 +50,8 @@ SESSION_LIMITS = {
     "lock_timeout": "2s",
     "idle_in_transaction_session_timeout": "15s",
     "TimeZone": "UTC",
+    # Every statement here is short: compiling one costs more than it ever takes to run.
+    "jit": "off",
 }
 
 
@@ -59,6 +62,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "max_overflow": 2,
         "pool_timeout": 2,
         "pool_recycle": 1800,
+        "pool_events": [(_refuse_dead, "checkout")],
         # An error message must not carry what people sent: it ends in a log.
         "hide_parameters": True,
         "json_serializer": dumps_text,
@@ -74,6 +78,19 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "options": " ".join(f"-c {name}={value}" for name, value in SESSION_LIMITS.items()),
         },
     }
+
+
+def _refuse_dead(connection: Any, *_: object) -> None:
+    """Let the pool replace a connection that the server closed: before anything was sent, and without a statement.
+
+    A sound idle connection is silent; one that can be read from holds the server's farewell.
+    """
+    if connection.closed:
+        raise InvalidatePoolError
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise InvalidatePoolError
 
 
 def reads_options(options: Mapping[str, Any]) -> dict[str, Any]:

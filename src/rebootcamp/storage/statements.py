@@ -15,13 +15,17 @@ from functools import lru_cache
 from typing import Final
 
 import psycopg2
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from rebootcamp.core.errors import Busy, DatabaseUnavailable
 from rebootcamp.storage.sql import OPEN, QUERY_CANCELED, READS, Row, db, is_connection_failure
 
+CONNECTION: Final = "connection"  # key in `Session.info`, for the length of a transaction
+
 Parameters = Mapping[str, object]
+Statement = tuple[str, Parameters]
 
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 # A migration changed what a statement returns, or something else dropped the statement: prepare it again.
@@ -40,6 +44,9 @@ class _Prepared:
     parameters: tuple[str, ...]
 
 
+_Call = tuple[_Prepared, Parameters]
+
+
 def fetch_all(statement: str, parameters: Parameters) -> Sequence[Row]:
     """Run a statement (`%(name)s` parameters) and return its rows.
 
@@ -48,12 +55,8 @@ def fetch_all(statement: str, parameters: Parameters) -> Sequence[Row]:
     """
     prepared = _prepared(statement)
     if in_transaction():
-        return _run_in_transaction(prepared, parameters)
-    try:
-        return _read(prepared, parameters)
-    except (DatabaseUnavailable, _StalePlan):
-        # The first statement after a server restart meets a dead connection: a read may simply be asked again.
-        return _read(prepared, parameters)
+        return _run_in_transaction((prepared, parameters))
+    return _run_alone(prepared, parameters)
 
 
 def fetch_one(statement: str, parameters: Parameters) -> Row | None:
@@ -62,17 +65,28 @@ def fetch_one(statement: str, parameters: Parameters) -> Row | None:
     return rows[0] if rows else None
 
 
+def run_all(statements: Sequence[Statement]) -> None:
+    """Run statements whose rows nobody needs one after the other, in one round trip of the open transaction."""
+    _run_in_transaction(*((_prepared(statement), parameters) for statement, parameters in statements))
+
+
+def run_apart(statement: str, parameters: Parameters) -> None:
+    """Run a statement that stays whatever becomes of an open transaction; after an outage, perhaps twice."""
+    _run_alone(_prepared(statement), parameters)
+
+
 def in_transaction() -> bool:
     """Tell whether `transaction()` is open here."""
     return bool(db.session.registry.has() and db.session().info.get(OPEN))
 
 
-def _run_in_transaction(prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:
+def _run_in_transaction(*calls: _Call) -> Sequence[Row]:
     session = db.session()
     session.flush()
-    connection = session.connection()
+    # Asking the session each time costs as much as sending a small statement.
+    connection: Connection = session.info.get(CONNECTION) or session.info.setdefault(CONNECTION, session.connection())
     try:
-        return _execute(connection.connection, prepared, parameters)
+        return _execute(connection.connection, *calls)
     except psycopg2.Error as error:
         is_disconnect = is_connection_failure(error)
         if is_disconnect or error.pgcode in _STALE_PLAN:
@@ -81,8 +95,16 @@ def _run_in_transaction(prepared: _Prepared, parameters: Parameters) -> Sequence
             # All pooled connections were made to the server that went away: one command finds out for all.
             db.engine.dispose()
         raise DBAPIError.instance(
-            prepared.execute, None, error, psycopg2.Error, connection_invalidated=is_disconnect
+            calls[-1][0].execute, None, error, psycopg2.Error, connection_invalidated=is_disconnect
         ) from error
+
+
+def _run_alone(prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:
+    try:
+        return _read(prepared, parameters)
+    except (DatabaseUnavailable, _StalePlan):
+        # The first statement after a server restart meets a dead connection: it may simply be asked again.
+        return _read(prepared, parameters)
 
 
 def _read(prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:
@@ -94,20 +116,25 @@ def _read(prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:
             raise DatabaseUnavailable from error
         raise
     try:
-        return _execute(connection, prepared, parameters)
+        return _execute(connection, (prepared, parameters))
     except psycopg2.Error as error:
         raise _after_failure(connection, error) from error
     finally:
         connection.close()
 
 
-def _execute(connection: PoolProxiedConnection, prepared: _Prepared, parameters: Parameters) -> Sequence[Row]:
+def _execute(connection: PoolProxiedConnection, *calls: _Call) -> Sequence[Row]:
+    """Run the calls in one round trip and return the rows of the last one."""
     known: set[str] = connection.info.setdefault("prepared", set())
     with closing(connection.cursor()) as cursor:
-        if prepared.name not in known:
-            cursor.execute(prepared.prepare)
-            known.add(prepared.name)
-        cursor.execute(prepared.execute, [parameters[name] for name in prepared.parameters])
+        for prepared, _ in calls:
+            if prepared.name not in known:
+                cursor.execute(prepared.prepare)
+                known.add(prepared.name)
+        cursor.execute(
+            "; ".join([prepared.execute for prepared, _ in calls]),
+            [parameters[name] for prepared, parameters in calls for name in prepared.parameters],
+        )
         if not cursor.description:
             return []
         columns = [column[0] for column in cursor.description]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from threading import Lock
 from typing import Any, Final, cast
@@ -14,8 +14,10 @@ from flask_jwt_extended import JWTManager, create_access_token
 
 from rebootcamp.config import Settings
 from rebootcamp.core import clock
-from rebootcamp.core.actors import Actor
+from rebootcamp.core.actors import Actor, Caller
+from rebootcamp.core.days import Days
 from rebootcamp.core.errors import Unauthenticated
+from rebootcamp.models.sql.accounts import CALLER_COLUMNS, day_columns
 from rebootcamp.services import tokens
 from rebootcamp.storage.statements import fetch_one
 
@@ -27,11 +29,9 @@ TOKEN_TYPE: Final = "access"  # noqa: S105
 REQUIRED_CLAIMS: Final = ["exp", "iat", "sub", "aud", "iss", "typ"]
 REMEMBERED_TOKENS: Final = 4096
 
-CALLER_COLUMNS: Final = (
-    "u.role AS caller_role, u.token_version AS caller_token_version, u.is_active AS caller_is_active, "
-    "u.timezone AS caller_timezone, m.token_epoch"
+CALLER: Final = (
+    f"SELECT {CALLER_COLUMNS}, {day_columns('u')} FROM users u CROSS JOIN app_meta m WHERE u.id = %(user_id)s"  # noqa: S608
 )
-CALLER: Final = f"SELECT {CALLER_COLUMNS} FROM users u CROSS JOIN app_meta m WHERE u.id = %(user_id)s"  # noqa: S608
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,35 @@ class TokenClaims:
     token_version: int
     token_epoch: int
     expires_at: float
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """A caller whose token is verified; his row, read by whichever statement comes first, decides."""
+
+    claims: TokenClaims
+    permission: str | None
+
+    @property
+    def user_id(self) -> int:
+        """Return whom the token names."""
+        return self.claims.user_id
+
+    def confirmed(self, row: Mapping[Any, Any] | None) -> Actor:
+        """Remember and return the actor by his row (`CALLER_COLUMNS`); raise `Unauthenticated` or `Forbidden`."""
+        is_current = (
+            row is not None
+            and row["caller_is_active"]
+            and row["caller_token_version"] == self.claims.token_version
+            and row["token_epoch"] == self.claims.token_epoch
+        )
+        if row is None or not is_current:
+            raise Unauthenticated
+        actor = Actor(self.user_id, row["caller_role"])
+        if self.permission is not None:
+            actor.require(self.permission)
+        g.actor = actor
+        return actor
 
 
 @dataclass(frozen=True)
@@ -137,39 +166,38 @@ def issue_tokens(signed_in: tokens.SignedIn) -> TokenPair:
     return TokenPair(access_token, signed_in.refresh_token, int(_verifier().lifetime.total_seconds()))
 
 
-def verify_token() -> TokenClaims:
+def identify(permission: str | None = None) -> Bearer:
     """Verify the bearer token of the request without any database; raise `Unauthenticated`."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated
-    return _verifier().verify(token.strip())
+    bearer = g.bearer = Bearer(_verifier().verify(token.strip()), permission)
+    # What is known of the caller of another request says nothing about this one.
+    g.pop("actor", None)
+    return bearer
 
 
-def confirm(claims: TokenClaims, row: Mapping[Any, Any] | None) -> Actor:
-    """Hold verified claims against the caller's row (`CALLER_COLUMNS`); raise `Unauthenticated`."""
-    is_current = (
-        row is not None
-        and row["caller_is_active"]
-        and row["caller_token_version"] == claims.token_version
-        and row["token_epoch"] == claims.token_epoch
-    )
-    if row is None or not is_current:
-        raise Unauthenticated
-    return Actor(claims.user_id, row["caller_role"], row["caller_timezone"])
+def settle() -> None:
+    """Hold a caller who is only identified against his row now, with one statement."""
+    bearer: Bearer | None = g.get("bearer")
+    if bearer is not None and "actor" not in g:
+        row = fetch_one(CALLER, {"user_id": bearer.user_id})
+        actor = bearer.confirmed(row)
+        g.actor = replace(actor, days=Days.from_row(row)) if row else actor
 
 
-def authenticate() -> Actor:
-    """Verify the token and, with one statement, the caller; remember the actor for this request."""
-    claims = verify_token()
-    actor = confirm(claims, fetch_one(CALLER, {"user_id": claims.user_id}))
-    g.actor = actor
-    return actor
+def current_caller() -> Caller:
+    """Return who is calling, confirmed or only identified; raise `Unauthenticated`."""
+    caller: Caller | None = g.get("actor") or g.get("bearer")
+    return caller or identify()
 
 
 def current_actor() -> Actor:
-    """Return who is calling; raise `Unauthenticated`."""
-    actor: Actor | None = g.get("actor")
-    return actor or authenticate()
+    """Return who is calling; raise `Unauthenticated` or `Forbidden`."""
+    if "bearer" not in g:
+        identify()
+    settle()
+    return cast(Actor, g.actor)
 
 
 def _verifier() -> _Verifier:

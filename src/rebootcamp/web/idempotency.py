@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import re
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from functools import wraps
 from typing import Any, Final
 
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 from flask import Response, current_app, request
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
@@ -22,12 +24,16 @@ from rebootcamp.core.languages import Text
 from rebootcamp.models.sql.operations import IdempotencyKey
 from rebootcamp.services.tokens import derive_key
 from rebootcamp.storage.transactions import LOCK_NOT_AVAILABLE, savepoint, transaction
+from rebootcamp.web.authentication import settle
+from rebootcamp.web.languages import current_language
 from rebootcamp.web.problems import problem_response, status_of
-from rebootcamp.web.requests import context
+from rebootcamp.web.requests import CONTENT_LANGUAGE, context
 
 KEY_PURPOSE: Final = "idempotency"
+SEAL_PURPOSE: Final = "idempotent-answer"
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
+KEPT_HEADERS: Final = ("ETag", "Cache-Control", "Location")
 LIFETIME: Final = timedelta(hours=24)
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -88,6 +94,9 @@ def idempotent(view: Callable[..., Any]) -> Callable[..., Response]:
             return current_app.make_response(view(*args, **kwargs))
         if not _VISIBLE.fullmatch(key):
             raise InvalidIdempotencyKey
+        if context().user_id is not None:
+            # An answer is stored for good, so who may have it is not left to the command.
+            settle()
         return _once(_attempt(key), lambda: current_app.make_response(view(*args, **kwargs)))
 
     repeatable.__idempotent__ = True  # type: ignore[attr-defined]
@@ -126,6 +135,7 @@ def _claim(session: Session, attempt: Attempt) -> bool:
         "status": None,
         "content_type": None,
         "body": None,
+        "headers": None,
     }
     statement = insert(IdempotencyKey).values(scope=attempt.scope, key=attempt.key, **values)
     statement = statement.on_conflict_do_update(
@@ -145,7 +155,8 @@ def _run(run: Callable[[], Response]) -> Response:
         with savepoint():
             return run()
     except DomainError as error:
-        if status_of(error) >= 500:
+        # What will pass is no answer to keep: the same key may succeed later.
+        if status_of(error) >= 429:
             raise
         return problem_response(error)
 
@@ -154,16 +165,28 @@ def _store(session: Session, attempt: Attempt, response: Response) -> None:
     session.execute(
         sa.update(IdempotencyKey)
         .where(IdempotencyKey.scope == attempt.scope, IdempotencyKey.key == attempt.key)
-        .values(status=response.status_code, content_type=response.content_type, body=response.get_data())
+        .values(
+            status=response.status_code,
+            content_type=response.content_type,
+            body=_cipher().encrypt(response.get_data()),
+            headers={name: value for name, value in response.headers if name in KEPT_HEADERS}
+            | {CONTENT_LANGUAGE: current_language()},
+        )
     )
 
 
 def _replay(session: Session, attempt: Attempt) -> Response:
-    columns = IdempotencyKey.request_hash, IdempotencyKey.status, IdempotencyKey.content_type, IdempotencyKey.body
     where = IdempotencyKey.scope == attempt.scope, IdempotencyKey.key == attempt.key
-    request_hash, status, content_type, body = session.execute(sa.select(*columns).where(*where)).one()
-    if request_hash != attempt.request_hash:
+    kept = session.execute(sa.select(*IdempotencyKey.__table__.columns).where(*where)).one()
+    if kept.request_hash != attempt.request_hash:
         raise IdempotencyKeyReused
-    response = Response(body or b"", status, content_type=content_type)
+    body = _cipher().decrypt(kept.body)
+    response = Response(body, kept.status, kept.headers, content_type=kept.content_type)
     response.headers[REPLAYED] = "true"
     return response
+
+
+def _cipher() -> Fernet:
+    """Return what hides answers at rest: one may hold a secret that is shown once, and whose hash alone is kept."""
+    key = derive_key(current_app.config["REBOOTCAMP"].secret_key, SEAL_PURPOSE)
+    return Fernet(base64.urlsafe_b64encode(key))

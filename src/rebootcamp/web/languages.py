@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flask import request
 from werkzeug.datastructures import LanguageAccept
@@ -14,6 +14,15 @@ from rebootcamp.core.languages import DEFAULT_LANGUAGE, LANGUAGES
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+# Where the environ of a request keeps the language that it named in its address.
+CHOSEN: Final = "rebootcamp.language"
+
+
+def choose_language(language: str | None) -> None:
+    """Answer the running request in this language, whatever its headers say; None: as they say."""
+    if language is not None:
+        request.environ[CHOSEN] = language
+
 
 def current_language() -> str:
     """Return the language of the answer to the running request."""
@@ -22,6 +31,8 @@ def current_language() -> str:
 
 def language_of(environ: WSGIEnvironment) -> str:
     """Return the language of the answer to a request."""
+    if CHOSEN in environ:
+        return str(environ[CHOSEN])
     header = environ.get("HTTP_ACCEPT_LANGUAGE")
     return negotiate(header[:256]) if header else DEFAULT_LANGUAGE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from rebootcamp.core.json import dumps_text
 
 # Where the environ of a request keeps its context.
 CONTEXT: Final = "rebootcamp.request"
+MOST_CAUSES: Final = 8
+_QUOTED: Final = re.compile(r"^(DETAIL:|CONTEXT:|LINE \d+:).*$", re.MULTILINE)
 
 
 class _Stderr:
@@ -47,11 +50,13 @@ def configure(level: str, style: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     # Plain tracebacks: the structured ones print local variables, passwords among them.
-    render: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+    render: list[Processor] = [
+        structlog.processors.format_exc_info,
+        _without_values,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if style == "console"
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)]
-    )
+        else structlog.processors.JSONRenderer(_dumps),
+    ]
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(_State.level),
@@ -90,6 +95,24 @@ def _add_request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         event["request_id"] = current.request_id
         if current.trace_id:
             event["trace_id"] = current.trace_id
+    return event
+
+
+def causes_of(error: BaseException) -> list[str]:
+    """Return what an error came from, itself first: a line for each, without the values that PostgreSQL quotes."""
+    causes: list[str] = []
+    found: BaseException | None = error
+    while found is not None and len(causes) < MOST_CAUSES:
+        text = str(found).strip()
+        causes.append(f"{type(found).__name__}: {text.splitlines()[0][:300] if text else ''}")
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    return causes
+
+
+def _without_values(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Keep from a traceback what PostgreSQL repeats of the rows and of the statement."""
+    if "exception" in event:
+        event["exception"] = _QUOTED.sub(r"\1 …", event["exception"])
     return event
 
 

@@ -14,6 +14,7 @@ from flask_smorest import Api
 
 from rebootcamp.core import json
 from rebootcamp.schemas.base import INT64_MAX, Problem
+from rebootcamp.schemas.pictures import KEY_PARAMETER
 from rebootcamp.web.converters import IdConverter
 from rebootcamp.web.etags import etag_of, not_modified
 from rebootcamp.web.openapi_operations import (
@@ -21,6 +22,7 @@ from rebootcamp.web.openapi_operations import (
     IDEMPOTENCY_PARAMETER,
     IF_MATCH_PARAMETER,
     IF_NONE_MATCH_PARAMETER,
+    KEY_SCHEME,
     NOT_MODIFIED,
     PROBLEM_NAMES,
     SECURITY_SCHEME,
@@ -95,6 +97,7 @@ class ProblemApi(Api):  # type: ignore[misc]
         self.spec.components.security_scheme(
             SECURITY_SCHEME, {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
         )
+        self.spec.components.security_scheme(KEY_SCHEME, {"type": "apiKey", "in": "query", "name": KEY_PARAMETER})
         for name, parameter in _HEADERS.items():
             self.spec.components.parameter(name, "header", parameter, lazy=True)
 

@@ -9,6 +9,7 @@ IF_MATCH_PARAMETER: Final = "IfMatch"
 IF_NONE_MATCH_PARAMETER: Final = "IfNoneMatch"
 NOT_MODIFIED: Final = "NotModified"
 SECURITY_SCHEME: Final = "bearer"
+KEY_SCHEME: Final = "shareKey"
 DEFAULT_PROBLEM: Final = "Problem"
 # Names of our own: HTTPStatus renamed some of its members between Python versions.
 PROBLEM_NAMES: Final = {
@@ -35,7 +36,7 @@ def prepare_operation(doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -
     policy, has_body = doc_info.get("policy"), "requestBody" in doc
     statuses = [400, 413, 415] if has_body else []
     if policy is not None and not policy.is_public:
-        doc["security"] = [{SECURITY_SCHEME: []}]
+        doc["security"] = [{SECURITY_SCHEME: []}, *([{KEY_SCHEME: []}] if policy.or_key else [])]
         statuses += [401]
         if policy.permission:
             doc["x-permission"] = policy.permission

@@ -201,6 +201,7 @@ def _refusing_strays(view: AnyView, methods: set[str]) -> AnyView:
             # A stranger learns that he is one before he learns what the view accepts.
             if policy := policy_of(view):
                 policy.enforce()
+                policy.settle()
             if has_query:
                 parser.parse(no_query, location="query")
             if has_body:

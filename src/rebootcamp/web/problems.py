@@ -15,7 +15,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from rebootcamp.core import json
-from rebootcamp.core.errors import DatabaseUnavailable, DomainError, InvalidField, Kind, StaleEdit
+from rebootcamp.core.errors import DatabaseUnavailable, DomainError, InvalidField, Kind, RateLimited, StaleEdit
 from rebootcamp.storage.mongo import MongoUnavailable
 from rebootcamp.storage.sql import is_connection_failure
 from rebootcamp.web.errors import (
@@ -29,6 +29,7 @@ from rebootcamp.web.errors import (
     Unstorable,
 )
 from rebootcamp.web.languages import current_language
+from rebootcamp.web.logs import causes_of
 from rebootcamp.web.parsing import invalid_request
 from rebootcamp.web.requests import context
 from rebootcamp.web.translations import bilingual
@@ -41,8 +42,10 @@ STATUS: Final = {
     Kind.NOT_FOUND: 404,
     Kind.CONFLICT: 409,
     Kind.PRECONDITION: 412,
+    Kind.LIMITED: 429,
     Kind.UNAVAILABLE: 503,
 }
+UNAVAILABLE: Final = STATUS[Kind.UNAVAILABLE]
 # Data exceptions, and program limits such as an index row that is too large.
 UNSTORABLE_CLASSES: Final = ("22", "54")
 _DROPPED_HEADERS: Final = frozenset({"content-type", "content-length"})
@@ -65,6 +68,8 @@ def status_of(error: DomainError) -> int:
 def problem_response(error: DomainError, extra: Mapping[str, object] | None = None) -> Response:
     """Return the answer to a domain error; `extra` adds members to the problem."""
     language, status = current_language(), status_of(error)
+    if status == UNAVAILABLE:
+        _log.warning("unavailable", code=error.code, causes=causes_of(error))
     members = _members(status, error.code, error.title_in(language), error.detail_in(language))
     if isinstance(error, InvalidField):
         text = error.message.resolve(language)
@@ -76,6 +81,9 @@ def problem_response(error: DomainError, extra: Mapping[str, object] | None = No
         response.headers["WWW-Authenticate"] = 'Bearer realm="rebootcamp"'
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, RateLimited):
+        response.headers["RateLimit-Policy"] = f'"{error.policy}";q={error.limit};w={error.window}'
+        response.headers["RateLimit"] = f'"{error.policy}";r=0;t={error.retry_after}'
     return response
 
 
@@ -127,7 +135,9 @@ def _on_exception(error: Exception) -> Response:
     if known is None:
         _log.error("unexpected error", exc_info=error)
         return problem_response(InternalError())
-    if known is not error and not isinstance(known, InvalidRequest):
+    if known is not error:
+        known.__cause__ = error
+    if known is not error and not isinstance(known, InvalidRequest) and status_of(known) != UNAVAILABLE:
         _log.warning("an exception reached the last fence", code=known.code, exc_info=error)
     return problem_response(known)
 

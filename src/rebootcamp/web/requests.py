@@ -32,6 +32,7 @@ CONSTANT_HEADERS: Final = (
     ("Vary", "Accept-Language"),
 )
 CONTENT_POLICY: Final = "Content-Security-Policy"
+CONTENT_LANGUAGE: Final = "Content-Language"
 API_CONTENT_POLICY: Final = (CONTENT_POLICY, "default-src 'none'; frame-ancestors 'none'")
 STRICT_TRANSPORT: Final = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 NO_STORE: Final = ("Cache-Control", "no-store")
@@ -120,11 +121,14 @@ def _decorate(environ: WSGIEnvironment, current: RequestContext, headers: Header
         headers.append(NO_STORE)
     if environ["wsgi.url_scheme"] == "https":
         headers.append(STRICT_TRANSPORT)
-    if not any(name == CONTENT_POLICY for name, _ in headers):
+    names = {name for name, _ in headers}
+    if CONTENT_POLICY not in names:
         headers.append(API_CONTENT_POLICY)
+    # A repeated answer speaks the language in which it was given first.
+    if CONTENT_LANGUAGE not in names:
+        headers.append((CONTENT_LANGUAGE, language_of(environ)))
     headers.extend(CONSTANT_HEADERS)
     headers.append(("X-Request-Id", current.request_id))
-    headers.append(("Content-Language", language_of(environ)))
 
 
 def _record(method: str, current: RequestContext, status: int) -> None:

@@ -19,8 +19,8 @@ MONGO_DUMP: Final = DATA / "mongo.json"
 MONGO_FORMAT: Final = "rebootcamp-mongo"
 MONGO_VERSION: Final = 1
 
-# Secrets of devices and remembered answers are nobody's demo; a dump is only made when nothing waits.
-LEFT_OUT: Final = frozenset({"refresh_tokens", "idempotency_keys", "outbox"})
+# Secrets of devices, remembered answers and wrong ones are nobody's demo; a dump is only made when nothing waits.
+LEFT_OUT: Final = frozenset({"refresh_tokens", "idempotency_keys", "answer_attempts", "outbox"})
 
 
 def catalogue(name: str) -> list[dict[str, Any]]:

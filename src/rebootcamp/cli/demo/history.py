@@ -21,7 +21,10 @@ from rebootcamp.core.errors import DomainError
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.services import accounts, badges, challenges
 from rebootcamp.services.accounts import NewAccount
+from rebootcamp.services.backfills import run_backfills
 from rebootcamp.storage.transactions import transaction
+
+BACKFILL_SECONDS = 60
 
 PASSWORD: Final = "rebootcamp-demo-2026"  # noqa: S105
 # The one password of the demo, hashed once with a fixed salt: the same seed must give the same bytes.
@@ -134,6 +137,8 @@ class _Story:
             self._register({**member, "timezone": PARIS})
         for badge in catalogue("badges"):
             badges.create_badge(self.actors["admin@example.org"], badge)
+        # Nobody has a past yet, so the back-fills of the new badges end at once.
+        run_backfills(BACKFILL_SECONDS)
         for entry in entries:
             challenge = challenges.create_challenge(self.actors["instructor@example.org"], entry)
             self._challenge_ids[entry["slug"]] = challenge.id
@@ -167,7 +172,7 @@ class _Story:
         with transaction() as session:
             user = accounts.register(NewAccount(**fields, password=PASSWORD))
             session.execute(sa.update(User).where(User.id == user.id).values(password_hash=PASSWORD_HASH))
-        self.actors[person["email"]] = Actor(user.id, user.role, user.timezone)
+        self.actors[person["email"]] = Actor(user.id, user.role, user.days)
 
     def _do(self, learner: Mapping[str, Any], deed: Deed) -> None:
         kind = deed.challenge["validation"]

@@ -15,8 +15,12 @@ from bson import json_util
 from sqlalchemy.orm import Session
 
 from rebootcamp.cli.demo.files import MONGO_DUMP, MONGO_FORMAT, MONGO_VERSION, SQL_DUMP, dumped_tables, raw_cursor
+from rebootcamp.cli.demo.history import PASSWORD, PASSWORD_HASH, STAFF, STUDENT
 from rebootcamp.cli.failures import CouldNotRun
 from rebootcamp.config import Settings
+from rebootcamp.core.errors import DomainError, Kind
+from rebootcamp.core.languages import Text
+from rebootcamp.integrations.passwords import verify_password
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
@@ -34,6 +38,20 @@ IDENTITY: Final = "meta"
 KEPT: Final = frozenset({AppMeta.__tablename__, LevelDefinition.__tablename__})
 
 
+class DemoAccounts(DomainError):
+    """Accounts whose password everybody knows can sign in."""
+
+    kind = Kind.CONFLICT
+    code = "demo_accounts"
+    title = Text("Demo accounts", "Comptes de démonstration")
+    detail = Text(
+        "{count} active accounts have the published demo password ({email} is the first): "
+        "deactivate them or start with an empty pair before you go into production.",
+        "{count} comptes actifs ont le mot de passe public de démonstration (le premier : {email}) : "
+        "désactivez-les ou partez de bases vides avant la mise en production.",
+    )
+
+
 @dataclass
 class SqlDump:
     """What of a plain SQL dump is data: for each table its columns and its COPY lines, then the sequences."""
@@ -46,6 +64,22 @@ def refuse_production(settings: Settings) -> None:
     """Raise `CouldNotRun` where accounts with a published password must never exist."""
     if settings.is_production:
         raise CouldNotRun("The demo data are refused in production: they come with published passwords.")
+
+
+def refuse_demo_accounts(settings: Settings) -> None:
+    """Raise `DemoAccounts` where production would let anybody in: an active account with the published password."""
+    if not settings.is_production:
+        return
+    emails = [person["email"] for person in (*STAFF, STUDENT)]
+    with transaction() as session:
+        found = session.execute(
+            sa.select(User.email, User.password_hash)
+            .where(User.is_active, sa.or_(User.password_hash == PASSWORD_HASH, User.email.in_(emails)))
+            .order_by(User.id)
+        ).all()
+    open_doors = [email for email, stored in found if stored == PASSWORD_HASH or verify_password(stored, PASSWORD)]
+    if open_doors:
+        raise DemoAccounts(count=len(open_doors), email=open_doors[0])
 
 
 def load_demo() -> str:

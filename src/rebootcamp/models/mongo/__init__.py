@@ -3,5 +3,4 @@
 from rebootcamp.models.mongo.badges import AwardDocument, BadgeDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 
-DOCUMENTS = (AwardDocument, BadgeDocument, HistoryDocument, ProgressDocument)
-__all__ = ["DOCUMENTS", "AwardDocument", "BadgeDocument", "HistoryDocument", "ProgressDocument"]
+__all__ = ["AwardDocument", "BadgeDocument", "HistoryDocument", "ProgressDocument"]

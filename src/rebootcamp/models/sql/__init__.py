@@ -3,13 +3,27 @@
 from rebootcamp.models.sql import (
     accounts,
     badges,
+    calendar,
     challenges,
     eco,
     groups,
     leaderboards,
     levels,
     operations,
+    pictures,
     progress,
 )
 
-__all__ = ["accounts", "badges", "challenges", "eco", "groups", "leaderboards", "levels", "operations", "progress"]
+__all__ = [
+    "accounts",
+    "badges",
+    "calendar",
+    "challenges",
+    "eco",
+    "groups",
+    "leaderboards",
+    "levels",
+    "operations",
+    "pictures",
+    "progress",
+]

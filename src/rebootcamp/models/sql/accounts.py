@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from rebootcamp.core.days import LATEST_START_HOUR, Days
 from rebootcamp.core.languages import LANGUAGES
 from rebootcamp.core.permissions import ROLES
 from rebootcamp.models.sql.columns import Identity, Instant, one_of
 from rebootcamp.storage.sql import Base
 
+# What an access token is held against, in a statement that knows `users u` and `app_meta m`.
+CALLER_COLUMNS: Final = (
+    "u.role AS caller_role, u.token_version AS caller_token_version, u.is_active AS caller_is_active, m.token_epoch"
+)
+DAY_COLUMNS: Final = ("timezone", "day_start_hour", "former_timezone", "former_day_start_hour", "held_on", "held_until")
+
+
+def day_columns(alias: str, prefix: str = "") -> str:
+    """Return the columns that `Days.from_row` reads, for a statement in SQL."""
+    return ", ".join(f"{alias}.{name} AS {prefix}{name}" for name in DAY_COLUMNS)
+
 
 class User(Base):
-    """A person; `token_version` invalidates every token at once when it grows."""
+    """A person; `token_version` invalidates every token at once when it grows. The columns of the day: `core.days`."""
 
     __tablename__ = "users"
     __table_args__ = (
@@ -23,6 +36,10 @@ class User(Base):
         sa.CheckConstraint("email = lower(email)", name="email_is_lower_case"),
         one_of("role", ROLES),
         one_of("locale", LANGUAGES),
+        sa.CheckConstraint(f"day_start_hour BETWEEN 0 AND {LATEST_START_HOUR}", name="day_start_in_range"),
+        sa.CheckConstraint(
+            "num_nulls(former_timezone, former_day_start_hour, held_on, held_until) IN (0, 4)", name="held_day_is_whole"
+        ),
     )
 
     id: Mapped[Identity]
@@ -32,16 +49,28 @@ class User(Base):
     first_name: Mapped[str] = mapped_column(sa.Text)
     last_name: Mapped[str] = mapped_column(sa.Text)
     display_name: Mapped[str] = mapped_column(sa.Text)
+    nickname: Mapped[str | None] = mapped_column(sa.Text)
     locale: Mapped[str] = mapped_column(sa.Text, default="en")
     timezone: Mapped[str] = mapped_column(sa.Text, default="UTC")
+    day_start_hour: Mapped[int] = mapped_column(sa.SmallInteger, default=0)
+    former_timezone: Mapped[str | None] = mapped_column(sa.Text)
+    former_day_start_hour: Mapped[int | None] = mapped_column(sa.SmallInteger)
+    held_on: Mapped[date | None]
+    held_until: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
     token_version: Mapped[int] = mapped_column(default=1)
     is_active: Mapped[bool] = mapped_column(default=True)
+    is_listed: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     email_verified: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[Instant]
     updated_at: Mapped[Instant]
 
     __mapper_args__ = {"version_id_col": version}
+
+    @property
+    def days(self) -> Days:
+        """Return how the person's calendar divides time."""
+        return Days.from_row({name: getattr(self, name) for name in DAY_COLUMNS})
 
 
 class RefreshToken(Base):

@@ -79,6 +79,17 @@ class Challenge(Base):
         return (self.starts_at is None or self.starts_at <= at) and (self.ends_at is None or at < self.ends_at)
 
 
+class AnswerAttempts(Base):
+    """How often a learner answered wrongly since an instant. Without foreign keys: counting must wait for no lock."""
+
+    __tablename__ = "answer_attempts"
+
+    user_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    challenge_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    wrong: Mapped[int] = mapped_column(sa.SmallInteger)
+    since: Mapped[Instant]
+
+
 class ChallengeCompletion(Base):
     """One completion; points and CO2e are frozen here, so a later edit of the challenge changes nobody's past."""
 

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from rebootcamp.core.levels import MAX_FLOOR, MAX_LEVELS
 from rebootcamp.storage.sql import Base
 
-# As a column of any statement that reads `app_meta m`: a restore changes the epoch, so no two curves share it.
-CURVE_VERSION: Final = "concat(m.epoch, '.', m.levels_version) AS curve_version"
+# As a column of any statement that reads `app_meta m`: no two curves of any store share it.
+CURVE_VERSION: Final = "concat_ws('.', m.store_id, m.epoch, m.levels_version) AS curve_version"
 
 
 class LevelDefinition(Base):

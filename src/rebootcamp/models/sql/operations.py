@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,6 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from rebootcamp.models.sql.columns import Instant
 from rebootcamp.storage.sql import Base
+
+# SQL, of `app_meta m`: which rules these are. Another store, or one that was restored, may have the same number.
+RULES_VERSION: Final = "concat_ws('.', m.store_id, m.epoch, m.rules_version)"
 
 
 class AppMeta(Base):
@@ -25,6 +29,7 @@ class AppMeta(Base):
     rules_version: Mapped[int] = mapped_column(default=1)
     catalogue_version: Mapped[int] = mapped_column(default=1)
     levels_version: Mapped[int] = mapped_column(default=1)
+    calendar_version: Mapped[int] = mapped_column(default=1)
 
 
 class IdempotencyKey(Base):
@@ -38,4 +43,5 @@ class IdempotencyKey(Base):
     status: Mapped[int | None] = mapped_column(sa.SmallInteger)
     content_type: Mapped[str | None] = mapped_column(sa.Text)
     body: Mapped[bytes | None]
+    headers: Mapped[dict[str, Any] | None]
     created_at: Mapped[Instant]

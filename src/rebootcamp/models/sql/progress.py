@@ -17,7 +17,8 @@ class LearnerState(Base):
     """Running totals of one learner, and the lock that makes one writer per learner.
 
     `counters` maps a counter key to an integer or to a map of its parts; `held_badges` maps a badge code to
-    `{origin, points, tier, rule, on}`; `measured_version` is the version of the rules whose counters are complete.
+    `{origin, points, tier, rule, on}`; `measured_version` is the version of the rules whose counters are complete;
+    `protected_days` maps a date to how and when it was protected.
     """
 
     __tablename__ = "learner_states"
@@ -34,6 +35,7 @@ class LearnerState(Base):
     perfect_quiz_streak: Mapped[int] = mapped_column(default=0)
     last_active_on: Mapped[date | None]
     freezes: Mapped[int] = mapped_column(default=0)
+    protected_days: Mapped[dict[str, Any]] = mapped_column(default=dict)
     counters: Mapped[dict[str, Any]] = mapped_column(default=dict)
     held_badges: Mapped[dict[str, Any]] = mapped_column(default=dict)
     measured_version: Mapped[int] = mapped_column(default=0)

@@ -5,6 +5,7 @@ from rebootcamp.services.badges.backfill import get_backfill
 from rebootcamp.services.badges.catalogue import (
     BadgeView,
     Labels,
+    badge_icons,
     badge_names,
     current_badge_names,
     current_labels,
@@ -13,6 +14,7 @@ from rebootcamp.services.badges.catalogue import (
 )
 from rebootcamp.services.badges.definitions import create_badge, list_rules, update_badge
 from rebootcamp.services.badges.errors import AlreadyHeld, CodeTaken, NotHeld
+from rebootcamp.services.badges.lint import lint_catalogue, lint_rules
 from rebootcamp.services.badges.preview import Preview, preview_badge
 from rebootcamp.services.badges.why import rule_teller, say_rule, why_award
 
@@ -24,6 +26,7 @@ __all__ = [
     "NotHeld",
     "Preview",
     "award_badge",
+    "badge_icons",
     "badge_names",
     "create_badge",
     "current_badge_names",
@@ -31,6 +34,8 @@ __all__ = [
     "expire_awards",
     "get_backfill",
     "get_badge",
+    "lint_catalogue",
+    "lint_rules",
     "list_badges",
     "list_rules",
     "preview_badge",

@@ -11,14 +11,8 @@ from rebootcamp.core.errors import NotFound
 from rebootcamp.events.journal import LearnerLine, record
 from rebootcamp.models.sql.badges import BackfillJob
 from rebootcamp.services.gamification.engine import rules_of
-from rebootcamp.services.gamification.jobs import judge_past
-from rebootcamp.services.gamification.progression import (
-    RULE_CHANGED,
-    award_of,
-    may_earn,
-    revocation_of,
-    situation_of,
-)
+from rebootcamp.services.gamification.jobs import try_rule
+from rebootcamp.services.gamification.progression import RULE_CHANGED, award_of, revocation_of
 from rebootcamp.storage.transactions import transaction
 
 
@@ -35,17 +29,15 @@ def get_backfill(actor: Actor, code: str) -> BackfillJob:
 
 def judge_badge(session: Session, job: BackfillJob, line: LearnerLine) -> int:
     """Return 1 when the learner got the badge, -1 when it was taken back, else 0."""
-    book, user_id = rules_of(line), line.user_id
-    badge = book.badges.get(job.badge_code or "")
+    badge = rules_of(line).badges.get(job.badge_code or "")
     if badge is None or badge.version != job.rule_version:
         return 0
-    standing, met_on = judge_past(session, line, badge.rule)
-    held = standing.held.get(badge.code)
-    if met_on is not None and may_earn(standing, badge.code):
-        evidence = {"backfill": job.id, "met_on": met_on.isoformat()}
-        record(award_of(badge, user_id, situation_of(standing, met_on, book.curve), evidence, clock.now()))
+    now, verdict = clock.now(), try_rule(session, line, badge.rule, badge.code)
+    if verdict.change == "gain" and verdict.met is not None:
+        evidence = {"backfill": job.id, "met_on": verdict.met.day.isoformat()}
+        record(award_of(badge, line.user_id, verdict.met, evidence, now), occurred_at=now)
         return 1
-    if held and met_on is None and job.holders == "reevaluate" and held["origin"] == "rule":
-        record(revocation_of(user_id, badge.code, held, RULE_CHANGED))
+    if verdict.change == "lose" and job.holders == "reevaluate":
+        record(revocation_of(line.user_id, badge.code, line.held_badges[badge.code], RULE_CHANGED), occurred_at=now)
         return -1
     return 0

@@ -16,11 +16,11 @@ from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant, BadgeRule,
 from rebootcamp.models.sql.challenges import Challenge
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.services.badges.errors import CodeTaken
-from rebootcamp.services.gamification.criteria import Criterion, HoldsBadge, measures_of, nodes
+from rebootcamp.services.gamification.criteria import measures_of
 from rebootcamp.services.gamification.goals import goal_of
-from rebootcamp.services.gamification.jobs import enqueue
+from rebootcamp.services.gamification.jobs import enqueue, supersede
 from rebootcamp.services.gamification.measures import Measure
-from rebootcamp.services.gamification.rules import compile_rule, normalise
+from rebootcamp.services.gamification.rules import compile_rule, named_badges, normalise
 from rebootcamp.storage.transactions import transaction, translating
 
 _RULE_FIELDS = ("criteria", "is_active")
@@ -30,10 +30,11 @@ def create_badge(actor: Actor, fields: Mapping[str, Any]) -> BadgeDefinition:
     """Add a badge and have all past learners judged by its rule. Raises `CodeTaken`, `InvalidField`."""
     actor.require("badge:write")
     criteria = dict(normalise(fields["criteria"]))
-    rule, now = compile_rule(criteria), clock.now()
+    compile_rule(criteria)
+    now = clock.now()
     badge = BadgeDefinition(**{**fields, "criteria": criteria}, created_at=now, updated_at=now)
     with transaction() as session, translating({"pk_badge_definitions": CodeTaken()}):
-        refuse_unknown_badges(session, rule, badge.code)
+        refuse_unknown_badges(session, criteria, badge.code)
         session.add(badge)
         session.flush()
         _keep_rule(session, actor, badge)
@@ -53,7 +54,7 @@ def update_badge(
     actor.require("badge:write")
     if "criteria" in changes:
         changes = {**changes, "criteria": dict(normalise(changes["criteria"]))}
-    rule = compile_rule(changes["criteria"]) if "criteria" in changes else None
+        compile_rule(changes["criteria"])
     with transaction() as session:
         badge = session.get(BadgeDefinition, code, with_for_update=True, populate_existing=True)
         if badge is None:
@@ -65,13 +66,15 @@ def update_badge(
             setattr(badge, name, value)
         badge.version += 1
         badge.updated_at = clock.now()
-        if rule is not None and badge.criteria != before[0]:
-            refuse_unknown_badges(session, rule, code)
+        if badge.criteria != before[0]:
+            refuse_unknown_badges(session, badge.criteria, code)
             badge.rule_version = badge.version
             _keep_rule(session, actor, badge)
         session.flush()
         touch_rules(session)
         is_judged_anew = before != [getattr(badge, name) for name in _RULE_FIELDS] or holders == "reevaluate"
+        if is_judged_anew:
+            supersede(session, badge_code=badge.code)
         if badge.is_active and is_judged_anew:
             enqueue(session, badge_code=badge.code, version=badge.rule_version, holders=holders)
     return badge
@@ -88,15 +91,15 @@ def list_rules(actor: Actor, code: str) -> list[BadgeRule]:
     return rules
 
 
-def refuse_unknown_badges(session: Session, rule: Criterion, code: str | None) -> None:
-    """Raise `InvalidField` when a rule names a badge that does not exist, or its own."""
-    named = {node.code for node in nodes(rule) if isinstance(node, HoldsBadge)}
-    known = set(session.scalars(sa.select(BadgeDefinition.code).where(BadgeDefinition.code.in_(named))))
-    unknown = sorted(named - (known - {code}))
-    if unknown:
-        message = Text("There is no other badge “{code}”.", "Il n'existe pas d'autre badge « {code} ».")
-        filled = Text(message.en.format(code=unknown[0]), message.fr.format(code=unknown[0]))
-        raise InvalidField("/criteria", filled, "invalid_criteria")
+def refuse_unknown_badges(session: Session, criteria: Mapping[str, Any], code: str | None) -> None:
+    """Raise `InvalidField` where valid criteria name a badge that does not exist, or their own."""
+    named = dict(named_badges(criteria))
+    statement = sa.select(BadgeDefinition.code).where(BadgeDefinition.code.in_(named.values()))
+    known = set(session.scalars(statement)) - {code}
+    for pointer, other in named.items():
+        if other not in known:
+            message = Text(f"There is no other badge “{other}”.", f"Il n'existe pas d'autre badge « {other} ».")
+            raise InvalidField(pointer, message, "invalid_criteria")
 
 
 def touch_rules(session: Session) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.challenges import CADENCES, period_of
+from rebootcamp.core.days import DayRule
 from rebootcamp.core.errors import InvalidField, NotFound, StaleEdit
 from rebootcamp.core.languages import LANGUAGES, Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
@@ -73,7 +74,7 @@ def list_challenges(
 ) -> Page[ChallengeView]:
     """List the challenges that are open now, by id."""
     now = clock.now()
-    statement = _views(actor, now).where(_is_open(now, clock.local_date(now, actor.timezone)))
+    statement = _views(actor, now).where(_is_open(now, actor.days.date_of(now)))
     for name in FILTERS:
         if name in filters:
             statement = statement.where(getattr(Challenge, name) == filters[name])
@@ -109,7 +110,7 @@ def create_challenge(actor: Actor, fields: Mapping[str, Any]) -> Challenge:
     now = clock.now()
     challenge = Challenge(**fields, created_by=actor.user_id, created_at=now, updated_at=now)
     challenge.slug = challenge.slug or _slug_of(challenge.translations)
-    _verify(challenge, actor.timezone, BOUNDS)
+    _verify(challenge, actor.days.rule.timezone, BOUNDS)
     with transaction() as session, translating({"uq_challenges_slug": SlugTaken()}):
         session.add(challenge)
         session.flush()
@@ -132,7 +133,7 @@ def update_challenge(actor: Actor, challenge_id: int, changes: Mapping[str, Any]
         for name, value in changes.items():
             setattr(challenge, name, value)
         challenge.updated_at = clock.now()
-        _verify(challenge, actor.timezone, BOUNDS & changes.keys() if was_timed else BOUNDS)
+        _verify(challenge, actor.days.rule.timezone, BOUNDS & changes.keys() if was_timed else BOUNDS)
         _save(session)
         _announce(session, challenge, was_timed=was_timed)
     return challenge
@@ -161,7 +162,7 @@ def _announce(session: Session, challenge: Challenge, *, was_timed: bool) -> Non
         return
     goal = None if challenge.criteria is None else goal_of(challenge)
     if goal is not None:
-        refuse_unknown_badges(session, goal.rule, None)
+        refuse_unknown_badges(session, challenge.criteria or {}, None)
     if goal is not None and goal.team_target is not None:
         recount(session, goal)
     touch_rules(session)
@@ -170,7 +171,7 @@ def _announce(session: Session, challenge: Challenge, *, was_timed: bool) -> Non
 
 
 def _views(actor: Actor, now: datetime) -> sa.Select[Any]:
-    day = clock.local_date(now, actor.timezone)
+    day = actor.days.date_of(now)
     period = sa.case({cadence: period_of(cadence, day) for cadence in CADENCES}, value=Challenge.cadence)
     done = sa.exists().where(
         ChallengeCompletion.user_id == actor.user_id,
@@ -190,7 +191,7 @@ def _views(actor: Actor, now: datetime) -> sa.Select[Any]:
 def _view(actor: Actor, now: datetime, row: sa.Row[Any]) -> ChallengeView:
     pursuit = None
     if row.Challenge.criteria is not None:
-        day = clock.local_date(now, actor.timezone)
+        day = actor.days.date_of(now)
         pursuit = _pursuit(
             goal_of(row.Challenge), _standing(row.state), day, curve_at(row.curve_version), row.completed
         )
@@ -213,7 +214,7 @@ def _standing(state: Mapping[str, Any] | None) -> Standing:
 def _teams(session: Session, actor: Actor, challenge: Challenge, now: datetime) -> list[TeamStanding]:
     if challenge.team_target is None:
         return []
-    goal, day = goal_of(challenge), clock.local_date(now, actor.timezone)
+    goal, day = goal_of(challenge), actor.days.date_of(now)
     return my_teams(session, goal, goal.period(day), actor.user_id)
 
 
@@ -298,10 +299,10 @@ def _verify_timed(challenge: Challenge, timezone: str, moved: Collection[str]) -
         if getattr(challenge, name) is None:
             raise InvalidField(f"/{name}", Text("This window needs it.", "Cette période l'exige."), "required")
     if "starts_at" in moved:
-        challenge.opens_on = challenge.starts_at and clock.local_date(challenge.starts_at, timezone)
+        challenge.opens_on = challenge.starts_at and DayRule(timezone).date_of(challenge.starts_at)
     if "ends_at" in moved:
         last = challenge.ends_at and challenge.ends_at - timedelta(milliseconds=1)
-        challenge.closes_on = last and clock.local_date(last, timezone)
+        challenge.closes_on = last and DayRule(timezone).date_of(last)
     challenge.criteria = dict(normalise(challenge.criteria or {}))
     bounds = challenge.opens_on, challenge.closes_on
     compile_goal(challenge.criteria, challenge.cadence, *bounds, is_team=challenge.team_target is not None)

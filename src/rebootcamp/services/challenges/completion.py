@@ -4,47 +4,51 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from rebootcamp.core import clock
-from rebootcamp.core.actors import Actor
+from rebootcamp.core.actors import Caller
 from rebootcamp.core.challenges import period_of
 from rebootcamp.core.errors import InvalidField, NotFound
 from rebootcamp.core.json import dumps_text
 from rebootcamp.core.languages import Text
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeSubmitted
-from rebootcamp.events.journal import Recorded, lock_line, record
+from rebootcamp.events.journal import LINE_COLUMNS, LINE_TABLES, LearnerLine, Recorded, hold_line, lock_line, record
+from rebootcamp.models.sql.accounts import CALLER_COLUMNS
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
+from rebootcamp.services.challenges.attempts import count_wrong, require_attempt
 from rebootcamp.services.challenges.errors import AlreadyCompleted, ChallengeClosed, CompletesByItself, WrongAnswer
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
 
-_OPEN: Final = """
-    SELECT c.id, c.slug, c.category, c.difficulty, c.cadence, c.validation, c.points, c.co2e_grams, c.answers,
-        c.translations,
-        c.is_published AND c.archived_at IS NULL
-            AND (c.starts_at IS NULL OR c.starts_at <= %(now)s)
-            AND (c.ends_at IS NULL OR c.ends_at > %(now)s) AS is_open,
-        NOT EXISTS (
-            SELECT 1 FROM challenge_completions d
-            WHERE d.user_id = %(user_id)s AND d.challenge_id = c.id AND d.status = 'validated') AS is_first
-    FROM challenges c WHERE c.id = %(challenge_id)s FOR SHARE OF c"""
+# Locked in this order, as everywhere: first the learner's line, then the challenge. The share lock makes an edit or
+# an archiving wait: what is open here is still open at the commit.
+_OPEN: Final = f"""
+    SELECT {LINE_COLUMNS}, {CALLER_COLUMNS},
+        c.id, c.slug, c.category, c.difficulty, c.cadence, c.validation, c.points, c.co2e_grams, c.answers,
+        c.translations, c.is_published AND c.archived_at IS NULL AS is_listed,
+        (c.starts_at IS NULL OR c.starts_at <= %(now)s) AND (c.ends_at IS NULL OR c.ends_at > %(now)s) AS is_in_time
+    FROM {LINE_TABLES} CROSS JOIN challenges c
+    WHERE s.user_id = %(user_id)s AND c.id = %(challenge_id)s FOR UPDATE OF s FOR SHARE OF c"""  # noqa: S608
 
 _INSERT: Final = """
     INSERT INTO challenge_completions (
         user_id, challenge_id, period, status, points, co2e_grams, evidence, completed_at, local_date)
     VALUES (%(user_id)s, %(challenge_id)s, %(period)s, %(status)s, %(points)s, %(co2e_grams)s, %(evidence)s::jsonb,
         %(completed_at)s, %(local_date)s)
-    ON CONFLICT DO NOTHING RETURNING id"""
+    ON CONFLICT DO NOTHING
+    RETURNING id, NOT EXISTS (
+        SELECT 1 FROM challenge_completions d WHERE d.user_id = %(user_id)s AND d.challenge_id = %(challenge_id)s
+            AND d.status = 'validated') AS is_first"""
 
 
 @dataclass(frozen=True)
 class OpenChallenge:
-    """What completing needs of a challenge, as locked; `is_first`: the learner holds no valid completion of it."""
+    """What completing needs of a challenge, as locked."""
 
     id: int
     slug: str
@@ -56,13 +60,16 @@ class OpenChallenge:
     co2e_grams: int
     answers: list[str]
     translations: dict[str, Any]
-    is_open: bool
-    is_first: bool
+    is_listed: bool
+    is_in_time: bool
+
+
+_CHALLENGE_FIELDS: Final = [item.name for item in fields(OpenChallenge)]
 
 
 @dataclass(frozen=True)
 class NewCompletion:
-    """A completion that was just made."""
+    """A completion that was just made; `is_first`: the learner holds no other valid completion of the challenge."""
 
     id: int
     user_id: int
@@ -73,6 +80,7 @@ class NewCompletion:
     co2e_grams: int
     completed_at: datetime
     local_date: date
+    is_first: bool
     review_reason: str | None = None
 
 
@@ -85,22 +93,21 @@ class Completed:
 
 
 def complete_challenge(
-    actor: Actor, challenge_id: int, *, answer: str | None, evidence: Mapping[str, str] | None
+    caller: Caller, challenge_id: int, *, answer: str | None, evidence: Mapping[str, str] | None
 ) -> Completed:
     """Complete a challenge, or submit it where staff must approve.
 
-    Raises `NotFound`, `ChallengeClosed`, `CompletesByItself`, `WrongAnswer`, `AlreadyCompleted`.
+    Raises `NotFound`, `ChallengeClosed`, `CompletesByItself`, `WrongAnswer`, `TooManyAttempts`, `AlreadyCompleted`.
     """
     now = clock.now()
     with transaction():
-        line = lock_line(actor.user_id)
-        challenge = _open_challenge(actor.user_id, challenge_id, now)
-        _verify_answer(challenge, answer)
-        completion = _insert(challenge, actor.user_id, now, clock.local_date(now, line.timezone), evidence or {})
+        line, challenge = _locked(caller, challenge_id, now)
+        _verify_answer(challenge, line.user_id, answer, now)
+        completion = _insert(challenge, line.user_id, now, line.days.date_of(now), evidence or {})
         if completion.status == "pending":
             recorded = record(ChallengeSubmitted(**described(challenge, completion)), occurred_at=now)
         else:
-            recorded = record(completed_fact(challenge, completion, is_first=challenge.is_first), occurred_at=now)
+            recorded = record(completed_fact(challenge, completion, is_first=completion.is_first), occurred_at=now)
     return Completed(completion, recorded)
 
 
@@ -142,17 +149,25 @@ def has_other_valid(completion_id: int | None, user_id: int, challenge_id: sa.Co
     return test if completion_id is None else test.where(ChallengeCompletion.id != completion_id)
 
 
-def _open_challenge(user_id: int, challenge_id: int, now: datetime) -> OpenChallenge:
-    # The share lock makes an edit or an archiving wait: what is open here is still open at the commit.
-    row = fetch_one(_OPEN, {"user_id": user_id, "challenge_id": challenge_id, "now": now})
+def _locked(caller: Caller, challenge_id: int, now: datetime) -> tuple[LearnerLine, OpenChallenge]:
+    """Lock the caller's line and the open challenge.
+
+    Raises `NotFound`, `ChallengeClosed`, and whatever speaks against the caller.
+    """
+    row = fetch_one(_OPEN, {"user_id": caller.user_id, "challenge_id": challenge_id, "now": now})
     if row is None:
+        lock_line(caller.user_id)
         raise NotFound("challenge")
-    challenge = OpenChallenge(**row)
-    if not challenge.is_open:
+    actor = caller.confirmed(row)
+    challenge = OpenChallenge(**{name: row[name] for name in _CHALLENGE_FIELDS})
+    # Drafts and archived ones exist for staff only, as they do for a reader.
+    if not (challenge.is_listed or actor.can("challenge:write")):
+        raise NotFound("challenge")
+    if not (challenge.is_listed and challenge.is_in_time):
         raise ChallengeClosed
     if challenge.validation == "criteria":
         raise CompletesByItself
-    return challenge
+    return hold_line(row), challenge
 
 
 def _insert(
@@ -171,16 +186,18 @@ def _insert(
     row = fetch_one(_INSERT, {**values, "evidence": dumps_text(evidence)})
     if row is None:
         raise AlreadyCompleted
-    return NewCompletion(id=row["id"], **values)
+    return NewCompletion(**row, **values)
 
 
-def _verify_answer(challenge: OpenChallenge, answer: str | None) -> None:
+def _verify_answer(challenge: OpenChallenge, user_id: int, answer: str | None, now: datetime) -> None:
     if challenge.validation != "answer":
         return
     if answer is None:
         message = Text("This challenge asks for an answer.", "Ce défi demande une réponse.")
         raise InvalidField("/answer", message, "required")
+    require_attempt(user_id, challenge.id, now)
     if _folded(answer) not in {_folded(accepted) for accepted in challenge.answers}:
+        count_wrong(user_id, challenge.id, now)
         raise WrongAnswer
 
 

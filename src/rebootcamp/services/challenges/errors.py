@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rebootcamp.core.errors import DomainError, Kind
+from rebootcamp.core.errors import DomainError, Kind, RateLimited
 from rebootcamp.core.languages import Text
 
 
@@ -39,6 +39,17 @@ class WrongAnswer(DomainError):
     detail = Text(
         "This is not the answer; read the challenge again and retry.",
         "Ce n'est pas la bonne réponse ; relisez le défi puis réessayez.",
+    )
+
+
+class TooManyAttempts(RateLimited):
+    """Guessing has an end."""
+
+    code = "too_many_attempts"
+    title = Text("Too many attempts", "Trop de tentatives")
+    detail = Text(
+        "{limit} wrong answers within {minutes} minutes; try again in {retry_after} seconds.",
+        "{limit} mauvaises réponses en {minutes} minutes ; réessayez dans {retry_after} secondes.",
     )
 
 

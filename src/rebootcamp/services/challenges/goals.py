@@ -17,7 +17,7 @@ from rebootcamp.services.gamification.goals import Goal
 from rebootcamp.services.gamification.progression import CRITERIA_NO_LONGER_MET, situation_of
 from rebootcamp.services.gamification.pursuit import lost, reached
 from rebootcamp.storage.sql import Row
-from rebootcamp.storage.statements import fetch_all
+from rebootcamp.storage.statements import Statement, fetch_all
 
 # The share lock makes an edit wait, and an edit that came first is noticed: nobody completes what is no more.
 _COMPLETE: Final = """
@@ -59,17 +59,18 @@ class Goals:
         rules = rules_of(self._line)
         if not rules.goals:
             return ()
-        standing = standing_of(self._line)
-        if missed := lost(standing, event, rules):
+        standing, today = standing_of(self._line), self._line.days.date_of(event.occurred_at)
+        if missed := lost(standing, event, rules, today):
             return _take_back(self._line, missed, event)
         situation = situation_of(standing, event.local_date, rules.curve)
         evidence = {"event_id": str(event.event_id)}
-        found = [goal for goal in reached(standing, event, rules) if goal.challenge_id not in self._decided]
+        found = [goal for goal in reached(standing, event, rules, today) if goal.challenge_id not in self._decided]
         self._decided.update(goal.challenge_id for goal in found)
         return _complete(self._line, found, situation, event.occurred_at, evidence) if found else ()
 
-    def save(self) -> None:
-        """Nothing is left to write: completions need their ids at once."""
+    def writes(self) -> Iterable[Statement]:
+        """Return nothing: completions need their ids at once."""
+        return ()
 
 
 def complete_goal(

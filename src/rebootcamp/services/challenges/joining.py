@@ -60,7 +60,7 @@ def _open_to(session: Session, line: LearnerLine, challenge_id: int) -> Challeng
         raise ChallengeClosed
     if challenge.criteria is None:
         raise NotJoinable
-    if goal_of(challenge).window(clock.local_date(clock.now(), line.timezone)) is None:
+    if goal_of(challenge).window(line.days.date_of(clock.now())) is None:
         raise ChallengeClosed
     return challenge
 

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
 from rebootcamp.core.challenges import day_of
+from rebootcamp.core.days import ONE_DAY
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.journal import lock_line
 from rebootcamp.events.store import stream_delivered, waiting_deeds
@@ -27,7 +28,6 @@ from rebootcamp.services.gamification.goals import Goal
 from rebootcamp.services.gamification.measures import occurrence
 from rebootcamp.services.gamification.progression import CRITERIA_NO_LONGER_MET, situation_of
 from rebootcamp.services.gamification.pursuit import may_take_part
-from rebootcamp.services.gamification.streaks import ONE_DAY
 from rebootcamp.services.gamification.vocabulary import EVENTS
 from rebootcamp.storage.locks import BARRIER, hold
 from rebootcamp.storage.sql import Row
@@ -184,7 +184,7 @@ def _reward_one(goal: Goal, period: str, user_id: int) -> bool:
         line = lock_line(user_id)
         rules, standing = rules_of(line), standing_of(line)
         current = rules.goals.get(goal.challenge_id)
-        day = _day_in(goal, period, clock.local_date(now, line.timezone))
+        day = _day_in(goal, period, line.days.date_of(now))
         if current != goal or not may_take_part(goal, standing, day, day):
             return False
         situation = situation_of(standing, day, rules.curve)
@@ -196,7 +196,7 @@ def _reward_one(goal: Goal, period: str, user_id: int) -> bool:
 def _running(goal: Goal) -> list[str]:
     """Return the periods that are open somewhere on earth: today's, and what the last place has not left yet."""
     today = clock.now().date()
-    days = [day for day in (today - ONE_DAY, today, today + ONE_DAY) if goal.window(day)]
+    days = [day for day in (today - 2 * ONE_DAY, today - ONE_DAY, today, today + ONE_DAY) if goal.window(day)]
     return sorted({goal.period(day) for day in days})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -11,6 +11,8 @@ from rebootcamp.services.gamification.measures import Counters, Measure
 
 # What a criterion may watch beside counters; `badge:<code>` stands for holding a badge.
 POINTS, XP, DAILY, PERFECT_QUIZ = "points", "xp", "streak:daily", "streak:perfect_quiz"
+# What may hold without anything having moved, a window of dates or a `not`, is judged at every deed.
+DAY: Final = "day"
 TOTALS: Final = {"points": POINTS, "xp": XP, "level": XP, "daily": DAILY, "perfect_quiz": PERFECT_QUIZ}
 
 
@@ -21,7 +23,10 @@ def badge_signal(code: str) -> str:
 
 @dataclass(frozen=True)
 class Situation:
-    """A learner on a local date. `is_review`: a badge that is already held is judged again (see `Not`, `Counted`)."""
+    """A learner on a local date.
+
+    `reviewed_on` is the date on which a badge that is already held is judged again (see `Not`, `Counted`).
+    """
 
     counters: Counters
     points: int
@@ -31,7 +36,7 @@ class Situation:
     perfect_quiz: int
     held: Collection[str]
     day: date
-    is_review: bool = False
+    reviewed_on: date | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,8 @@ class Counted(Gauge):
 
     def holds(self, situation: Situation) -> bool:
         """Tell whether the count is reached; what nobody can count any more is not held against a holder."""
-        if situation.is_review and self.measure.has_forgotten(situation.counters, situation.day, self.within_days):
+        today = situation.reviewed_on
+        if today is not None and self.measure.may_have_forgotten(situation.day, self.within_days, today):
             return True
         return super().holds(situation)
 
@@ -126,6 +132,10 @@ class Total(Gauge):
 
     kind: str
     at_least: int
+
+    def holds(self, situation: Situation) -> bool:
+        """Tell whether the total is reached; a run of perfect quizzes that ended later is not held against a holder."""
+        return (situation.reviewed_on is not None and self.kind == "perfect_quiz") or super().holds(situation)
 
     def value(self, situation: Situation) -> int:
         """Return the total."""
@@ -162,6 +172,10 @@ class Between(Criterion):
         """Tell whether the date lies in it."""
         return self.start <= situation.day <= self.end
 
+    def signals(self) -> Iterable[str]:
+        """Yield the date."""
+        yield DAY
+
 
 @dataclass(frozen=True)
 class Not(Criterion):
@@ -171,11 +185,15 @@ class Not(Criterion):
 
     def holds(self, situation: Situation) -> bool:
         """Tell whether the part is not met."""
-        return situation.is_review or not self.part.holds(situation)
+        return situation.reviewed_on is not None or not self.part.holds(situation)
 
     def parts(self) -> Iterable[Criterion]:
         """Yield what is negated."""
         yield self.part
+
+    def signals(self) -> Iterable[str]:
+        """Yield every deed: it may hold without anything having moved."""
+        yield DAY
 
 
 @dataclass(frozen=True)
@@ -243,6 +261,30 @@ def measures_of(criterion: Criterion) -> set[Measure]:
 def readings_of(criterion: Criterion, situation: Situation) -> list[Reading]:
     """Return what its parts see, as evidence."""
     return [reading for node in nodes(criterion) for reading in node.readings(situation)]
+
+
+def days_of(criterion: Criterion, counters: Counters, after: date | None = None) -> list[date]:
+    """Return the days on which the windows that it reads may be full, oldest first."""
+    return sorted({day for measure in measures_of(criterion) for day in measure.days(counters, after)})
+
+
+def first_met(criterion: Criterion, situation: Situation) -> Situation | None:
+    """Return the situation in which a deed makes it hold, or None.
+
+    It is the day of the deed, or a later one: what was approved late may fill a window that has ended since.
+    """
+    if criterion.holds(situation):
+        return situation
+    later = (replace(situation, day=day) for day in days_of(criterion, situation.counters, situation.day))
+    return next((then for then in later if criterion.holds(then)), None)
+
+
+def still_holds(criterion: Criterion, situation: Situation, today: date) -> bool:
+    """Tell whether a badge stays: its rule holds on the day on which it was met, or in another window that is known."""
+    if criterion.holds(replace(situation, reviewed_on=today)):
+        return True
+    others = days_of(criterion, situation.counters)
+    return any(criterion.holds(replace(situation, day=day, reviewed_on=day)) for day in others)
 
 
 def is_dated(criterion: Criterion) -> bool:

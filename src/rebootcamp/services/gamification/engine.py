@@ -21,11 +21,12 @@ from rebootcamp.services.gamification.goals import goal_of
 from rebootcamp.services.gamification.levels import Curve
 from rebootcamp.services.gamification.measures import MeasureIndex
 from rebootcamp.services.gamification.progression import Standing, Step, advance
+from rebootcamp.services.gamification.rest_days import calendar_of
 from rebootcamp.services.gamification.rulebook import Badge, RuleBook
 from rebootcamp.services.gamification.rules import compile_rule
 from rebootcamp.services.gamification.streaks import Streak
 from rebootcamp.storage.sql import Row
-from rebootcamp.storage.statements import fetch_all
+from rebootcamp.storage.statements import Statement, fetch_all
 
 # The rules in force, and those of the past on which somebody's badge still rests.
 _RULES: Final = """
@@ -69,7 +70,7 @@ _cache = _RuleCache()
 
 def rules_of(line: LearnerLine) -> RuleBook:
     """Return the rules for a locked learner: never older than those by which the learner is measured."""
-    return rules_at(max(line.rules_version, line.measured_version), line.curve_version)
+    return rules_at(max(line.rules_number, line.measured_version), line.curve_version)
 
 
 def rules_at(version: int, curve_version: str) -> RuleBook:
@@ -140,12 +141,18 @@ _ACTIVE_DAYS: Final = """
     WHERE d.user_id = %(user_id)s AND d.status = 'validated' AND c.criteria IS NULL"""
 
 
+def active_days(user_id: int) -> list[date]:
+    """Return the local dates on which a learner's valid completions lie."""
+    return [row["local_date"] for row in fetch_all(_ACTIVE_DAYS, {"user_id": user_id})]
+
+
 class Engine:
     """The engine's reaction to the events of one deed: the pure core decides, one statement writes the ledgers."""
 
     def __init__(self, line: LearnerLine) -> None:
         self._line = line
         self._rules = rules_of(line)
+        self._rest_days = calendar_of(line.calendar_version)
         self._standing = standing_of(line)
         if line.last_seq == 0:
             # Nothing happened yet, so every counter is complete.
@@ -154,20 +161,20 @@ class Engine:
 
     def on_event(self, event: RecordedEvent) -> Sequence[Fact]:
         """Apply one event to the learner's standing; return the facts that follow from it."""
-        step = advance(self._standing, event, self._rules, self._active_days)
+        step = advance(self._standing, event, self._rules, self._active_days, self._rest_days)
         self._standing = step.standing
         _store(self._line, step.standing)
         self._note(event, step)
         return step.facts
 
-    def save(self) -> None:
-        """Write the experience and the badges that the events gave or took back."""
+    def writes(self) -> Iterable[Statement]:
+        """Yield what writes the experience and the badges that the events gave or took back."""
         if any(self._ledgers.values()):
             rows = {name: dumps_text(entries) for name, entries in self._ledgers.items()}
-            fetch_all(_LEDGERS, {"user_id": self._line.user_id, **rows})
+            yield _LEDGERS, {"user_id": self._line.user_id, **rows}
 
     def _active_days(self) -> Iterable[date]:
-        return [row["local_date"] for row in fetch_all(_ACTIVE_DAYS, {"user_id": self._line.user_id})]
+        return active_days(self._line.user_id)
 
     def _note(self, event: RecordedEvent, step: Step) -> None:
         event_id, fact = str(event.event_id), event.fact
@@ -190,7 +197,7 @@ def standing_of(state: LearnerState | LearnerLine | SimpleNamespace) -> Standing
         challenge_points=state.challenge_points,
         badge_points=state.badge_points,
         xp_total=state.xp_total,
-        streak=Streak(state.daily_streak, state.longest_daily_streak, state.last_active_on),
+        streak=Streak.from_row(vars(state)),
         counters=state.counters,
         held=state.held_badges,
         measured=state.measured_version,
@@ -204,6 +211,9 @@ def _store(line: LearnerLine, standing: Standing) -> None:
     line.daily_streak = standing.streak.current
     line.longest_daily_streak = standing.streak.longest
     line.last_active_on = standing.streak.last_active_on
+    line.freezes = standing.streak.freezes
+    line.perfect_quiz_streak = standing.streak.perfect_quizzes
+    line.protected_days = dict(standing.streak.protected)
     line.counters = dict(standing.counters)
     line.held_badges = dict(standing.held)
     line.measured_version = standing.measured

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 # {language: {"name": …}}
 Translations = Mapping[str, Mapping[str, str]]
@@ -57,3 +58,7 @@ def first_fault(floors: Sequence[int]) -> int | None:
 def unreachable(curve: Curve, reach: int | None) -> list[int]:
     """Return the numbers of the levels that begin above the XP one can reach; None: without limit."""
     return [] if reach is None else [level.number for level in curve if level.xp_floor > reach]
+
+
+# For whoever asks nothing of levels.
+ONE_LEVEL: Final = curve_of([Step(0, {})])

@@ -122,9 +122,10 @@ class Measure:
         if self.distinct:
             parts.append(day.isoformat() if self.distinct == "local_date" else str(values[self.distinct]))
         part = "|".join(parts)
-        kept[part] = kept.get(part, 0) + step
-        if not kept[part]:
-            del kept[part]
+        # What was forgotten cannot be taken back: nothing counts below zero.
+        count = kept.pop(part, 0) + step
+        if count > 0:
+            kept[part] = count
         return self._without_old(kept, start) if newest is not None and start > newest else kept
 
     def value(self, counters: Counters, day: date, within_days: int | None = None) -> int:
@@ -145,13 +146,18 @@ class Measure:
         """Return the first date that counts on `day`."""
         return day - timedelta(days=within_days - 1) if within_days else start_of(self.grain or "day", day)
 
-    def has_forgotten(self, counters: Counters, day: date, within_days: int | None) -> bool:
-        """Tell whether what counted on a past date is no longer known in full."""
+    def may_have_forgotten(self, day: date, within_days: int | None, today: date) -> bool:
+        """Tell whether what counted on a past date may no longer be known in full."""
+        return self.grain is not None and self.window_start(day, within_days) < today - KEPT
+
+    def days(self, counters: Counters, after: date | None = None) -> list[date]:
+        """Return the first days of the dated parts that are kept, oldest first; those after a date if one is given."""
         counter = counters.get(self.key, 0)
-        if isinstance(counter, int) or not self.grain:
-            return False
-        newest = self._newest(counter)
-        return newest is not None and self.window_start(day, within_days) < newest - KEPT
+        since = "" if after is None else after.isoformat()
+        # Nearly always nothing lies after a deed: the newest part tells without looking at all others.
+        if isinstance(counter, int) or not self.grain or max(counter, default="")[:10] <= since:
+            return []
+        return sorted({date.fromisoformat(part[:10]) for part in counter if part[:10] > since})
 
     def _newest(self, parts: Mapping[str, int]) -> date | None:
         if not self.grain or not parts:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from rebootcamp.core import clock
+from rebootcamp.core.days import DayRule
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.challenges import (
     ChallengeCompleted,
@@ -17,12 +18,24 @@ from rebootcamp.events.challenges import (
     ChallengeRevoked,
 )
 from rebootcamp.events.facts import Fact, RecordedEvent
-from rebootcamp.services.gamification.criteria import DAILY, POINTS, XP, Criterion, Situation, badge_signal, readings_of
+from rebootcamp.services.gamification.criteria import (
+    DAILY,
+    DAY,
+    PERFECT_QUIZ,
+    POINTS,
+    XP,
+    Criterion,
+    Situation,
+    badge_signal,
+    first_met,
+    readings_of,
+    still_holds,
+)
 from rebootcamp.services.gamification.goals import barred_goal_key, joined_key
-from rebootcamp.services.gamification.levels import Curve, level_of
+from rebootcamp.services.gamification.levels import ONE_LEVEL, Curve, level_of
 from rebootcamp.services.gamification.measures import added, counter_key, occurrence, tally
 from rebootcamp.services.gamification.rulebook import Badge, RuleBook
-from rebootcamp.services.gamification.streaks import Streak, extend, recount
+from rebootcamp.services.gamification.streaks import NO_REST_DAYS, RestDays, Streak, streak_after
 
 CHALLENGES, CO2E, CATEGORY_POINTS = "challenges", "co2e_grams", "category_points"
 
@@ -39,8 +52,8 @@ ActiveDays = Callable[[], Iterable[date]]
 class Standing:
     """All that the engine remembers of a learner.
 
-    `held` maps a badge code to `{origin, points, tier, rule, on}`: the version of its rule and the local date of the
-    award. `measured` is the version of the rules whose counters are complete.
+    `held` maps a badge code to `{origin, points, tier, rule, on}`: the version of its rule and the local date on which
+    that was met. `measured` is the version of the rules whose counters are complete.
     """
 
     challenge_points: int = 0
@@ -70,9 +83,18 @@ class Step:
     facts: tuple[Fact, ...] = ()
 
 
-def advance(standing: Standing, event: RecordedEvent, rules: RuleBook, active_days: ActiveDays) -> Step:
+def advance(
+    standing: Standing,
+    event: RecordedEvent,
+    rules: RuleBook,
+    active_days: ActiveDays,
+    rest_days: RestDays = NO_REST_DAYS,
+) -> Step:
     """Apply one event. `active_days` gives the days on which valid completions remain, for the rare recount."""
     fact = event.fact
+    longest = standing.streak.longest
+    standing = replace(standing, streak=streak_after(standing.streak, event, active_days, rest_days))
+    is_longer = standing.streak.longest > longest
     if isinstance(fact, BadgeAwarded):
         return _badge_awarded(standing, event, fact, rules)
     if isinstance(fact, BadgeRevoked):
@@ -82,11 +104,12 @@ def advance(standing: Standing, event: RecordedEvent, rules: RuleBook, active_da
         return Step(replace(standing, counters=added(standing.counters, change)))
     counted = occurrence(fact.type)
     if counted is None:
-        return Step(standing)
-    return _deed(standing, event, counted[1], rules, active_days)
+        # A repaired day may lengthen a streak, and so earn a badge.
+        return _award_newly_met(Step(standing), {DAILY} if is_longer else (), rules, event)
+    return _deed(standing, event, counted[1], rules)
 
 
-def _deed(standing: Standing, event: RecordedEvent, sign: int, rules: RuleBook, active_days: ActiveDays) -> Step:
+def _deed(standing: Standing, event: RecordedEvent, sign: int, rules: RuleBook) -> Step:
     """Apply something that the learner did (`sign` 1), or that was taken back (-1)."""
     fact = event.fact
     counters, signals = tally(
@@ -96,23 +119,13 @@ def _deed(standing: Standing, event: RecordedEvent, sign: int, rules: RuleBook, 
         standing,
         challenge_points=standing.challenge_points + (fact.score_points if isinstance(fact, ChallengeFact) else 0),
         xp_total=standing.xp_total + fact.xp_points,
-        streak=_streak_after(standing.streak, event, sign, active_days),
         counters=added(counters, _challenge_changes(fact, sign)),
     )
     reason = fact.type.partition(".")[0] + ("_revoked" if sign < 0 else "")
     step = Step(moved, (XpGrant(reason, fact.xp_points, getattr(fact, "category", None)),))
-    signals |= {POINTS, XP, DAILY}
     if sign < 0:
         return _revoke_no_longer_met(step, event, rules)
-    return _award_newly_met(step, signals, rules, event)
-
-
-def _streak_after(streak: Streak, event: RecordedEvent, sign: int, active_days: ActiveDays) -> Streak:
-    """Return the streak; what completes by itself is no activity, only the deeds behind it are."""
-    if isinstance(event.fact, ChallengeFact) and event.fact.is_goal:
-        return streak
-    longer = extend(streak, event.local_date) if sign > 0 else None
-    return longer or recount(active_days())
+    return _award_newly_met(step, signals | {POINTS, XP, DAILY, PERFECT_QUIZ, DAY}, rules, event)
 
 
 def _badge_awarded(standing: Standing, event: RecordedEvent, fact: BadgeAwarded, rules: RuleBook) -> Step:
@@ -161,7 +174,7 @@ def _challenge_changes(fact: Fact, sign: int) -> dict[str, int]:
     return changes
 
 
-def situation_of(standing: Standing, day: date, curve: Curve) -> Situation:
+def situation_of(standing: Standing, day: date, curve: Curve = ONE_LEVEL) -> Situation:
     """Return what criteria are judged on; a streak that was reached once stays reached."""
     return Situation(
         counters=standing.counters,
@@ -169,7 +182,7 @@ def situation_of(standing: Standing, day: date, curve: Curve) -> Situation:
         xp=standing.xp_total,
         level=level_of(standing.xp_total, curve).number,
         daily=standing.streak.longest,
-        perfect_quiz=0,
+        perfect_quiz=standing.streak.perfect_quizzes,
         held=standing.held,
         day=day,
     )
@@ -201,16 +214,20 @@ def _award_newly_met(step: Step, signals: Iterable[str], rules: RuleBook, event:
     """Decide the badges that a change earns; a decided badge counts as held, so none is decided twice."""
     standing = step.standing
     now = situation_of(standing, event.local_date, rules.curve)
-    evidence = {"event_id": str(event.event_id)}
+    candidates = (badge for badge in rules.watching(signals, standing.measured) if may_earn(standing, badge.code))
+    met = ((badge, first_met(badge.rule, now)) for badge in candidates)
     facts = tuple(
-        award_of(badge, event.user_id, now, evidence, event.occurred_at)
-        for badge in rules.watching(signals, standing.measured)
-        if may_earn(standing, badge.code) and badge.rule.holds(now)
+        award_of(badge, event.user_id, then, _evidence(event, then), event.occurred_at) for badge, then in met if then
     )
     if not facts:
         return step
     held = dict(standing.held) | {fact.badge: _holding(fact, event.local_date) for fact in facts}
     return replace(step, standing=replace(standing, held=held), facts=facts)
+
+
+def _evidence(event: RecordedEvent, met: Situation) -> dict[str, Any]:
+    evidence = {"event_id": str(event.event_id)}
+    return evidence if met.day == event.local_date else {**evidence, "met_on": met.day.isoformat()}
 
 
 def may_earn(standing: Standing, code: str) -> bool:
@@ -221,7 +238,7 @@ def may_earn(standing: Standing, code: str) -> bool:
 def _revoke_no_longer_met(step: Step, event: RecordedEvent, rules: RuleBook) -> Step:
     """Decide which badges fall with the facts they rested on; badges given by hand stay."""
     standing = step.standing
-    lost = _unsupported(standing, rules)
+    lost = _unsupported(standing, rules, DayRule(event.timezone).date_of(event.occurred_at))
     if not lost:
         return step
     held = {code: holding for code, holding in standing.held.items() if code not in lost}
@@ -238,28 +255,33 @@ def revocation_of(learner_id: int, code: str, holding: Mapping[str, Any], reason
     )
 
 
-def _unsupported(standing: Standing, rules: RuleBook) -> dict[str, Mapping[str, Any]]:
+def without_badges(standing: Standing, held: Mapping[str, Mapping[str, Any]]) -> Standing:
+    """Return a standing as if it had never had some of its badges, their points included."""
+    points = sum(holding["points"] for holding in held.values())
+    return replace(
+        standing,
+        badge_points=standing.badge_points - points,
+        xp_total=standing.xp_total - points,
+        held={code: holding for code, holding in standing.held.items() if code not in held},
+    )
+
+
+def _unsupported(standing: Standing, rules: RuleBook, today: date) -> dict[str, Mapping[str, Any]]:
     """Return the held badges that only their own points, or each other's, still earn.
 
-    Each is judged by the rule and on the date of its award.
+    Each is judged by the rule of its award.
     """
     judged = {
         code: (holding, badge.rule)
         for code, holding in standing.held.items()
         if holding["origin"] == "rule"
-        and (badge := rules.judging(code, holding["rule"])) is not None
+        and (badge := rules.judging(code, holding["rule"], standing.measured)) is not None
         and badge.is_revocable
     }
     lost = {code: holding for code, (holding, _) in judged.items()}
     while lost:
-        points = sum(holding["points"] for holding in lost.values())
-        rest = replace(
-            standing,
-            badge_points=standing.badge_points - points,
-            xp_total=standing.xp_total - points,
-            held={code: holding for code, holding in standing.held.items() if code not in lost},
-        )
-        earned = [code for code in lost if _still_holds(rest, *judged[code], rules.curve)]
+        rest = without_badges(standing, lost)
+        earned = [code for code in lost if _stays(rest, *judged[code], today, rules.curve)]
         if not earned:
             break
         for code in earned:
@@ -267,9 +289,8 @@ def _unsupported(standing: Standing, rules: RuleBook) -> dict[str, Mapping[str, 
     return lost
 
 
-def _still_holds(standing: Standing, holding: Mapping[str, Any], rule: Criterion, curve: Curve) -> bool:
-    situation = situation_of(standing, date.fromisoformat(holding["on"]), curve)
-    return rule.holds(replace(situation, is_review=True))
+def _stays(standing: Standing, holding: Mapping[str, Any], rule: Criterion, today: date, curve: Curve) -> bool:
+    return still_holds(rule, situation_of(standing, date.fromisoformat(holding["on"]), curve), today)
 
 
 def _holding(fact: BadgeAwarded, day: date) -> dict[str, Any]:
@@ -278,5 +299,6 @@ def _holding(fact: BadgeAwarded, day: date) -> dict[str, Any]:
         "points": fact.points,
         "tier": fact.tier,
         "rule": fact.rule_version,
-        "on": day.isoformat(),
+        # A back-fill or a late approval finds out today what was met before.
+        "on": fact.evidence.get("met_on", day.isoformat()),
     }

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
-from rebootcamp.core import clock
 from rebootcamp.events.badges import BadgeAwarded
 from rebootcamp.events.challenges import ChallengeFact, ChallengeJoined
 from rebootcamp.events.facts import RecordedEvent
@@ -20,10 +19,9 @@ from rebootcamp.services.gamification.rulebook import RuleBook
 _NOTHING: Final[tuple[Goal, ...]] = ()
 
 
-def reached(standing: Standing, event: RecordedEvent, rules: RuleBook) -> list[Goal]:
+def reached(standing: Standing, event: RecordedEvent, rules: RuleBook, today: date) -> list[Goal]:
     """Return the goals that a learner has reached with an event already counted in `standing`."""
     situation = situation_of(standing, event.local_date, rules.curve)
-    today = clock.local_date(event.occurred_at, event.timezone)
     return [goal for goal in _furthered(standing, event, rules) if may_complete(goal, standing, situation, today)]
 
 
@@ -45,13 +43,13 @@ def may_take_part(goal: Goal, standing: Standing, day: date, today: date) -> boo
     )
 
 
-def lost(standing: Standing, event: RecordedEvent, rules: RuleBook) -> list[Goal]:
+def lost(standing: Standing, event: RecordedEvent, rules: RuleBook, today: date) -> list[Goal]:
     """Return the goals completed in the period of a deed that was taken back, and which the rest does not reach."""
     counted = occurrence(event.fact.type)
     if counted is None or counted[1] > 0:
         return []
     day = event.local_date
-    situation = replace(situation_of(standing, day, rules.curve), is_review=True)
+    situation = replace(situation_of(standing, day, rules.curve), reviewed_on=today)
     return [
         goal
         for goal in _touched(standing, event, rules)

@@ -10,12 +10,19 @@ from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
 from rebootcamp.events.facts import RecordedEvent
 from rebootcamp.services.gamification.progression import Standing, advance
 from rebootcamp.services.gamification.rulebook import RuleBook
+from rebootcamp.services.gamification.streaks import NO_REST_DAYS, RestDays
 
 
-def replay(events: Iterable[RecordedEvent], rules: RuleBook | None = None, measured: int = 0) -> Standing:
+def replay(
+    events: Iterable[RecordedEvent],
+    rules: RuleBook | None = None,
+    measured: int = 0,
+    rest_days: RestDays = NO_REST_DAYS,
+) -> Standing:
     """Return the standing that a learner's events make, with the counters that `rules` keep up to version `measured`.
 
-    Badges come from their own events, not from today's rules.
+    Badges come from their own events, not from today's rules. The calendar is today's: it never changes for a date
+    that has begun anywhere.
     """
     measures = (rules or RuleBook()).without_badges()
     standing = Standing(measured=measured)
@@ -23,5 +30,5 @@ def replay(events: Iterable[RecordedEvent], rules: RuleBook | None = None, measu
     for event in events:
         if isinstance(event.fact, ChallengeCompleted | ChallengeRevoked) and not event.fact.is_goal:
             days[event.local_date] += 1 if isinstance(event.fact, ChallengeCompleted) else -1
-        standing = advance(standing, event, measures, lambda: +days).standing
+        standing = advance(standing, event, measures, lambda: +days, rest_days).standing
     return standing

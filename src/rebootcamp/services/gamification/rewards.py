@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rebootcamp.core import clock
 from rebootcamp.events.badges import BadgeAwarded
 from rebootcamp.events.challenges import ChallengeCompleted
 from rebootcamp.events.journal import Recorded, Totals
 from rebootcamp.services.gamification.curves import curve_at
+from rebootcamp.services.gamification.engine import standing_of
 from rebootcamp.services.gamification.levels import level_of
+from rebootcamp.services.gamification.rest_days import calendar_of
+from rebootcamp.services.gamification.streaks import off_days
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,19 @@ class Rewards:
 
 def rewards_of(recorded: Recorded) -> Rewards:
     """Summarise one recorded deed."""
-    deed, curve = recorded.events[0].fact, curve_at(recorded.curve_version)
+    first, after = recorded.events[0], recorded.after
+    deed, curve = first.fact, curve_at(recorded.line.curve_version)
+    line = recorded.line
+    streak = standing_of(line).streak
+    off = off_days(streak, calendar_of(line.calendar_version), line.days.rule.timezone)
     return Rewards(
         points=deed.score_points,
         xp=deed.score_points,
         badges=tuple(event.fact for event in recorded.events if isinstance(event.fact, BadgeAwarded)),
         level_before=level_of(recorded.before.xp_total, curve).number,
-        level_after=level_of(recorded.after.xp_total, curve).number,
-        daily_streak=recorded.after.daily_streak,
-        totals=recorded.after,
+        level_after=level_of(after.xp_total, curve).number,
+        # An old deed that was approved only now may have joined a run that is over.
+        daily_streak=streak.as_of(line.days.date_of(clock.now()), off),
+        totals=after,
         goals=tuple(fact for event in recorded.events[1:] if isinstance(fact := event.fact, ChallengeCompleted)),
     )

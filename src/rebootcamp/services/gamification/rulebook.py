@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
 
 from rebootcamp.services.gamification.criteria import Criterion, measures_of, watched
 from rebootcamp.services.gamification.goals import Goal
-from rebootcamp.services.gamification.levels import Curve, Step, curve_of
+from rebootcamp.services.gamification.levels import ONE_LEVEL, Curve
 from rebootcamp.services.gamification.measures import Measure, MeasureIndex
-
-ONE_LEVEL: Final = curve_of([Step(0, {})])
 
 
 @dataclass(frozen=True)
@@ -62,17 +59,17 @@ class RuleBook:
         return by_signal
 
     @cached_property
-    def _needs(self) -> Mapping[str, int]:
+    def _needs(self) -> Mapping[tuple[str, int], int]:
         since = self.measures.since
         return {
-            code: max((since.get(measure, 0) for measure in measures_of(badge.rule)), default=0)
-            for code, badge in self.badges.items()
+            (badge.code, badge.version): max((since.get(m, 0) for m in measures_of(badge.rule)), default=0)
+            for badge in (*self.badges.values(), *self.past_rules.values())
         }
 
     def watching(self, signals: Iterable[str], measured: int) -> list[Badge]:
         """Return the badges that a change of the signals may earn, by code; `measured`: as far as one is measured."""
         found = {badge.code: badge for signal in signals for badge in self._by_signal.get(signal, ())}
-        return [badge for code, badge in sorted(found.items()) if self._needs[code] <= measured]
+        return [badge for _, badge in sorted(found.items()) if self._is_counted(badge, measured)]
 
     def known_goals(self, measured: int) -> list[Goal]:
         """Return the goals whose counters a learner has, by id; `measured`: as far as one is measured."""
@@ -105,12 +102,18 @@ class RuleBook:
     def _since(self, goal: Goal) -> int:
         return max(self.measures.since.get(measure, 0) for measure in goal.measures)
 
-    def judging(self, code: str, version: int) -> Badge | None:
-        """Return the badge with the rule by which an award was made, or None when it is no longer known."""
+    def judging(self, code: str, version: int, measured: int) -> Badge | None:
+        """Return the badge with the rule by which an award was made, or None when nobody can judge by it any more.
+
+        So it is when the rule is no longer known, or when counters that it reads are not complete for the learner.
+        """
         badge = self.badges.get(code)
-        if badge is not None and badge.version == version:
-            return badge
-        return self.past_rules.get((code, version))
+        if badge is None or badge.version != version:
+            badge = self.past_rules.get((code, version))
+        return badge if badge is not None and self._is_counted(badge, measured) else None
+
+    def _is_counted(self, badge: Badge, measured: int) -> bool:
+        return self._needs[badge.code, badge.version] <= measured
 
     def without_badges(self) -> RuleBook:
         """Return the measures alone: what a replay needs, for badges come from their own events."""

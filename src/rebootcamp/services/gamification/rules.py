@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
 from functools import partial
 from typing import Any, Final
@@ -41,6 +41,16 @@ def _normalise_inner(key: str, value: object) -> object:
     if key in ("all", "any") and isinstance(value, list):
         return [normalise(part) if isinstance(part, dict) else part for part in value[: MAX_PARTS + 1]]
     return value
+
+
+def named_badges(criteria: Body, pointer: str = "/criteria") -> Iterator[tuple[str, str]]:
+    """Yield where valid criteria name a badge, and which."""
+    kind, body = next(iter(criteria.items()))
+    if kind == "badge":
+        yield f"{pointer}/badge", body
+    parts = {f"/{index}": part for index, part in enumerate(body)} if kind in ("all", "any") else {}
+    for step, part in ({"": body} if kind == "not" else parts).items():
+        yield from named_badges(part, f"{pointer}/{kind}{step}")
 
 
 def compile_rule(criteria: Body, pointer: str = "/criteria", window: Window | None = None) -> Criterion:

@@ -16,6 +16,11 @@ _TOTALS: Final[Mapping[str, Text]] = {
     "daily": Text("Be active {n} days in a row", "Être actif {n} jours de suite"),
     "perfect_quiz": Text("Finish {n} quizzes in a row without a mistake", "Réussir {n} quiz de suite sans faute"),
 }
+_ONE: Final[Mapping[str, Text]] = {
+    "points": Text("Reach {n} point", "Atteindre {n} point"),
+    "daily": Text("Be active on {n} day", "Être actif {n} jour"),
+    "perfect_quiz": Text("Finish {n} quiz without a mistake", "Réussir {n} quiz sans faute"),
+}
 _PERIODS: Final[Mapping[str, Text]] = {
     "day": Text(" in one day", " en une journée"),
     "week": Text(" in one week", " en une semaine"),
@@ -24,6 +29,7 @@ _PERIODS: Final[Mapping[str, Text]] = {
     "year": Text(" in one year", " en une année"),
 }
 _WITHIN: Final = Text(" within {n} days", " en {n} jours")
+_WITHIN_ONE: Final = Text(" within {n} day", " en {n} jour")
 _SOME: Final = Text("", "des")
 _WHERE: Final = Text("{label}: {named}", "{label} : {named}")
 _JOINTS: Final[Mapping[str, Text]] = {"all": Text("; and ", " ; et "), "any": Text("; or ", " ; ou ")}
@@ -46,7 +52,8 @@ def in_words(criteria: Mapping[str, Any], language: str, names: Mapping[str, str
         return _BADGE.resolve(language, name=names.get(body, body))
     if kind == "between":
         return _BETWEEN.resolve(language, start=body["from"], end=body["to"])
-    return _TOTALS[body.get("kind", kind)].resolve(language, n=_grouped(body["at_least"], language))
+    template = {**_TOTALS, **(_ONE if body["at_least"] == 1 else {})}[body.get("kind", kind)]
+    return template.resolve(language, n=_grouped(body["at_least"], language))
 
 
 def names_a_badge(criteria: Mapping[str, Any]) -> bool:
@@ -72,7 +79,8 @@ def _counted(kind: str, body: Mapping[str, Any], language: str) -> str:
     if where:
         words += f" ({', '.join(where)})"
     if "within_days" in body:
-        words += _WITHIN.resolve(language, n=body["within_days"])
+        within = _WITHIN_ONE if body["within_days"] == 1 else _WITHIN
+        words += within.resolve(language, n=body["within_days"])
     if "per" in body:
         words += _PERIODS[body["per"]].resolve(language)
     return words
@@ -85,10 +93,10 @@ def _amount(body: Mapping[str, Any], language: str) -> str:
 
 def _number(body: Mapping[str, Any], language: str) -> str:
     countable, distinct, n = EVENTS[body["event"]], body.get("distinct"), body["at_least"]
-    if distinct and distinct != countable.keys[0]:
+    if distinct and distinct != countable.keys[0] and n > 1:
         # "Complete challenges in 5 different categories": the number belongs to the field, not to the thing.
         thing = countable.many.resolve(language, n=_SOME.resolve(language), different="")
-        return f"{' '.join(thing.split())} {DISTINCT_WORDS[distinct].resolve(language, n=n)}"
+        return f"{' '.join(thing.split())} {DISTINCT_WORDS[distinct].resolve(language, n=_grouped(n, language))}"
     different = countable.different.resolve(language) if distinct and n > 1 else ""
     template = countable.one if n == 1 else countable.many
     return template.resolve(language, n=_grouped(n, language), different=different)

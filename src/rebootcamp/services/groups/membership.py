@@ -26,7 +26,7 @@ from rebootcamp.storage.transactions import transaction, translating
 ORDER: Final = "members"
 
 # The one place that decides under which name members see each other.
-SHOWN_NAME: Final = User.display_name
+SHOWN_NAME: Final = sa.func.coalesce(User.nickname, User.display_name)
 
 
 @dataclass(frozen=True)

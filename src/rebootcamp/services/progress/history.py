@@ -13,6 +13,7 @@ from rebootcamp.events.projector import award_changes, history_document
 from rebootcamp.events.store import fetch_journal, fetch_pending
 from rebootcamp.models.mongo.badges import AwardDocument
 from rebootcamp.models.mongo.progress import HistoryDocument
+from rebootcamp.models.sql.operations import RULES_VERSION
 from rebootcamp.storage.documents import by_id
 from rebootcamp.storage.mongo import Doc, MongoUnavailable, reading
 from rebootcamp.storage.sql import Row
@@ -20,8 +21,9 @@ from rebootcamp.storage.statements import fetch_all, fetch_one
 
 HISTORY_ORDER, AWARD_ORDER = "history", "awards"
 
-_LIST_VERSION: Final = """
-    SELECT s.last_seq, m.rules_version FROM learner_states s CROSS JOIN app_meta m WHERE s.user_id = %(user_id)s"""
+_LIST_VERSION: Final = f"""
+    SELECT s.last_seq, {RULES_VERSION} AS rules_version
+    FROM learner_states s CROSS JOIN app_meta m WHERE s.user_id = %(user_id)s"""  # noqa: S608
 
 _GRANTS: Final = """
     SELECT g.user_id, g.badge_code AS badge, s.held_badges -> g.badge_code ->> 'tier' AS held_tier, d.tier, g.points,
@@ -40,7 +42,7 @@ class HistoryPage:
     is_degraded: bool
 
 
-def get_list_version(actor: Actor, user_id: int) -> tuple[int, int]:
+def get_list_version(actor: Actor, user_id: int) -> tuple[int, str]:
     """Return what a learner's lists depend on, the newest event and the names of badges; raise `NotFound`."""
     actor.require_self_or("progress:read_any", user_id)
     row = fetch_one(_LIST_VERSION, {"user_id": user_id})

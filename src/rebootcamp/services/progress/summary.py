@@ -8,16 +8,20 @@ from typing import Final
 
 from rebootcamp.core import clock
 from rebootcamp.core.challenges import CATEGORIES
+from rebootcamp.core.days import Days
 from rebootcamp.events.facts import UnreadableEvent
 from rebootcamp.events.projector import RECENT, fold_all, recent_entry
-from rebootcamp.events.store import EVENT_JSON, readable, recorded_from_json
+from rebootcamp.events.store import first_events, has_dead_letters, newest_events, readable, recorded_from_json
 from rebootcamp.models.mongo.progress import ProgressDocument
+from rebootcamp.models.sql.accounts import day_columns
+from rebootcamp.models.sql.calendar import CALENDAR_VERSION
 from rebootcamp.models.sql.levels import CURVE_VERSION
+from rebootcamp.models.sql.operations import RULES_VERSION
 from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.levels import Level, level_of
 from rebootcamp.services.gamification.measures import counter_key
 from rebootcamp.services.gamification.progression import CATEGORY_POINTS, CHALLENGES, CO2E
-from rebootcamp.services.gamification.streaks import Streak
+from rebootcamp.services.progress.streaks import Diary
 from rebootcamp.storage.mongo import MongoUnavailable, reading
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_one
@@ -35,8 +39,8 @@ _OPEN: Final = """ch.is_published AND ch.archived_at IS NULL
 
 _VERSION_COLUMNS: Final = f"""
     c.role AS caller_role, c.token_version AS caller_token_version, c.is_active AS caller_is_active,
-    c.timezone AS caller_timezone, m.token_epoch, m.rules_version, m.catalogue_version, {CURVE_VERSION},
-    u.id AS user_id, u.display_name, u.timezone, u.version AS user_version, s.last_seq,
+    m.token_epoch, {RULES_VERSION} AS rules_version, m.catalogue_version, {CURVE_VERSION}, {CALENDAR_VERSION},
+    u.id AS user_id, u.display_name, u.nickname, u.version AS user_version, s.last_seq, {day_columns("u")},
     o.published, o.published_set"""
 
 # Time alone may close one challenge and open another: the number of the open ones does not tell.
@@ -46,31 +50,28 @@ _JOINS: Final = f"""
         FROM challenges ch WHERE {_OPEN}) o
     LEFT JOIN users u ON u.id = %(user_id)s LEFT JOIN learner_states s ON s.user_id = u.id"""  # noqa: S608
 
-_VERSION: Final = f"SELECT {_VERSION_COLUMNS} {_JOINS} WHERE c.id = %(caller_id)s"
+# Pictures add the condition that a shared key opens them.
+VERSION: Final = f"SELECT {_VERSION_COLUMNS} {_JOINS} WHERE c.id = %(caller_id)s"
 
 _PROGRESS: Final = f"""
     SELECT {_VERSION_COLUMNS},
         s.challenge_points, s.badge_points, s.xp_total, s.daily_streak, s.longest_daily_streak,
-        s.perfect_quiz_streak, s.last_active_on, s.freezes, s.counters,
+        s.perfect_quiz_streak, s.last_active_on, s.freezes, s.protected_days, s.counters,
         (SELECT count(*) FROM challenges ch WHERE {_OPEN} AND EXISTS (
             SELECT 1 FROM challenge_completions cc
             WHERE cc.user_id = u.id AND cc.challenge_id = ch.id AND cc.status = 'validated')) AS published_completed,
-        (SELECT jsonb_agg({EVENT_JSON} ORDER BY e.seq) FROM (
-            SELECT * FROM activity_events WHERE user_id = u.id AND seq > %(projected_seq)s
-            ORDER BY seq LIMIT {MAX_GAP}) e) AS gap,
+        {first_events("u.id", "%(projected_seq)s", MAX_GAP)} AS gap,
         tells_all,
         CASE WHEN tells_all THEN (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'code', g.badge_code, 'tier', s.held_badges -> g.badge_code ->> 'tier', 'points', g.points,
                 'awarded_at', g.awarded_at, 'event_id', g.event_id) ORDER BY g.seq), '[]')
             FROM badge_grants g WHERE g.user_id = u.id AND g.revoked_at IS NULL) END AS held,
-        CASE WHEN tells_all THEN (
-            SELECT jsonb_agg({EVENT_JSON} ORDER BY e.seq DESC) FROM (
-                SELECT * FROM activity_events WHERE user_id = u.id ORDER BY seq DESC LIMIT {RECENT}) e) END AS newest
+        CASE WHEN tells_all THEN {newest_events("u.id", RECENT)} END AS newest
     {_JOINS}
     CROSS JOIN LATERAL (
-        SELECT %(tells_all)s::boolean OR s.last_seq > %(projected_seq)s::bigint + {MAX_GAP} OR EXISTS (
-            SELECT 1 FROM outbox o WHERE o.user_id = u.id AND o.dead_at IS NOT NULL) AS tells_all) t
+        SELECT %(tells_all)s::boolean OR s.last_seq > %(projected_seq)s::bigint + {MAX_GAP}
+            OR {has_dead_letters("u.id")} AS tells_all) t
     WHERE c.id = %(caller_id)s"""  # noqa: S608
 
 
@@ -84,14 +85,9 @@ class Progress:
     is_degraded: bool
 
     @property
-    def streak(self) -> Streak:
-        """Return the daily streak as stored; `as_of` tells whether it still runs."""
-        return Streak(self.row["daily_streak"], self.row["longest_daily_streak"], self.row["last_active_on"])
-
-    @property
-    def local_date(self) -> date:
-        """Return today by the learner's calendar."""
-        return local_date_of(self.row)
+    def diary(self) -> Diary:
+        """Return the streaks as they stand today."""
+        return Diary.from_row(self.row)
 
     @property
     def level(self) -> Level:
@@ -121,12 +117,27 @@ class Progress:
 
 def local_date_of(row: Row) -> date:
     """Return today by the calendar of the learner in a progress row."""
-    return clock.local_date(clock.now(), row["timezone"] or "UTC")
+    return Days.from_row(row).date_of(clock.now())
+
+
+def versions_of(row: Row) -> tuple[int | str, ...]:
+    """Return what changes whenever the learner's figures or the texts about them do, of a progress row."""
+    return tuple(
+        row[name]
+        for name in (
+            "last_seq",
+            "user_version",
+            "rules_version",
+            "catalogue_version",
+            "curve_version",
+            "calendar_version",
+        )
+    )
 
 
 def get_progress_version(caller_id: int, user_id: int) -> Row | None:
     """Return what the representation depends on, with the caller's row, in one statement; None: unknown caller."""
-    return fetch_one(_VERSION, {"caller_id": caller_id, "user_id": user_id, "now": clock.now()})
+    return fetch_one(VERSION, {"caller_id": caller_id, "user_id": user_id, "now": clock.now()})
 
 
 def get_progress(caller_id: int, user_id: int) -> Progress | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
 import sqlalchemy as sa
 
 from rebootcamp.core.levels import MIN_LEVELS
-from rebootcamp.events.boards import boards_of
 from rebootcamp.events.catalogue import badge_fields
 from rebootcamp.events.challenges import (
     ChallengeCompleted,
@@ -22,22 +21,25 @@ from rebootcamp.events.challenges import (
 )
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.events.projector import award_changes, fold_all, history_document
-from rebootcamp.events.store import readable, stream_events
+from rebootcamp.events.store import list_dead_letters, list_pending, readable, stream_events
 from rebootcamp.models.mongo.badges import AwardDocument, BadgeDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant
+from rebootcamp.models.sql.calendar import RestDay
 from rebootcamp.models.sql.challenges import ChallengeCompletion
-from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
-from rebootcamp.models.sql.progress import LearnerState, OutboxEntry, XpEntry
+from rebootcamp.models.sql.progress import LearnerState, XpEntry
 from rebootcamp.services.gamification.engine import load_rules, standing_of
-from rebootcamp.services.gamification.levels import first_fault
+from rebootcamp.services.gamification.levels import ONE_LEVEL, first_fault
 from rebootcamp.services.gamification.measures import is_standard_key
 from rebootcamp.services.gamification.progression import Standing
 from rebootcamp.services.gamification.replay import replay
-from rebootcamp.services.gamification.rulebook import ONE_LEVEL, RuleBook
-from rebootcamp.services.integrity_totals import ExpectedGoals, ExpectedSavings, counted_members
+from rebootcamp.services.gamification.rest_days import Calendar, rest_of
+from rebootcamp.services.gamification.rulebook import RuleBook
+from rebootcamp.services.integrity.boards import Boards
+from rebootcamp.services.integrity.report import Finding, Report
+from rebootcamp.services.integrity.totals import ExpectedGoals, ExpectedSavings, counted_members
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, common_cut
 from rebootcamp.storage.documents import by_id
@@ -63,30 +65,6 @@ GRANT_FIELDS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One disagreement: the invariant, where, and what was found against what was expected."""
-
-    invariant: str
-    subject: str
-    detail: str
-
-
-@dataclass
-class Report:
-    """What a check saw; it is clean without findings."""
-
-    learners: int = 0
-    events: int = 0
-    pending: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    def expect(self, invariant: str, subject: str, found: object, expected: object) -> None:
-        """Note a finding unless both are equal."""
-        if found != expected:
-            self.findings.append(Finding(invariant, subject, f"found {found!r}, expected {expected!r}"[:500]))
-
-
 @dataclass
 class _Ledgers:
     """Per-learner figures that PostgreSQL keeps beside the events."""
@@ -98,6 +76,7 @@ class _Ledgers:
     grants: dict[int, dict[str, BadgeGrant]]
     rules: RuleBook
     pending: dict[int, set[int]]
+    calendar: Calendar
 
     def held(self, user_id: int) -> dict[str, BadgeGrant]:
         """Return the grants that were not revoked."""
@@ -109,25 +88,28 @@ def check_stores() -> Report:
     report = Report()
     _check_schema(report)
     with common_cut() as cut:
-        _check_identity(report, cut)
-        _check_catalogue(report, cut)
+        with report.examining("store", "meta"):
+            _check_identity(report, cut)
+        with report.examining("badges", "catalogue"):
+            _check_catalogue(report, cut)
         _check_curve(report, cut)
         ledgers = _read_ledgers(cut)
         report.pending = sum(map(len, ledgers.pending.values()))
-        boards: Counter[tuple[str, str, int]] = Counter()
-        savings, goals = ExpectedSavings(), ExpectedGoals(cut, ledgers.rules.team_goals)
+        boards, savings = Boards(), ExpectedSavings()
+        goals = ExpectedGoals(cut, ledgers.rules.team_goals)
         known: set[int] = set()
         for user_id, group in groupby(stream_events(cut.sql), key=lambda row: row["user_id"]):
             rows = list(group)
             known.add(user_id)
             report.learners += 1
             report.events += len(rows)
-            _count_boards(boards, rows, ledgers.pending.get(user_id, set()))
+            boards.count(user_id, rows, ledgers.pending.get(user_id, set()))
             savings.count(rows, ledgers.pending.get(user_id, set()))
             goals.count(rows, ledgers.pending.get(user_id, set()))
             _check_learner(report, cut, ledgers, rows)
-        _check_strangers(report, cut, ledgers, known)
-        _check_boards(report, cut, boards)
+        with report.examining("strangers", "documents"):
+            _check_strangers(report, cut, ledgers, known)
+        boards.check(report, cut)
         for invariant, subject, found, expected in (
             *savings.compared(cut),
             *counted_members(cut),
@@ -144,8 +126,8 @@ def _check_identity(report: Report, cut: Cut) -> None:
     if meta is None or stored is None:
         report.findings.append(Finding("store", "meta", "one of the stores was never prepared: run flask prepare"))
         return
-    report.expect("store", "store_id", stored["store_id"], str(meta.store_id))
-    report.expect("store", "epoch", stored["epoch"], meta.epoch)
+    report.expect("store", "store_id", stored.get("store_id"), str(meta.store_id))
+    report.expect("store", "epoch", stored.get("epoch"), meta.epoch)
 
 
 def _check_schema(report: Report) -> None:
@@ -188,7 +170,7 @@ def _read_ledgers(cut: Cut) -> _Ledgers:
     for user_id, completion_id, status in cut.sql.execute(sa.select(*columns)):
         completions[user_id][completion_id] = status
     pending: dict[int, set[int]] = defaultdict(set)
-    for user_id, seq in cut.sql.execute(sa.select(OutboxEntry.user_id, OutboxEntry.seq)):
+    for user_id, seq in list_pending(cut.sql):
         pending[user_id].add(seq)
     return _Ledgers(
         states={state.user_id: state for state in cut.sql.scalars(sa.select(LearnerState))},
@@ -203,6 +185,7 @@ def _read_ledgers(cut: Cut) -> _Ledgers:
         grants=grants,
         rules=load_rules(0, ONE_LEVEL),
         pending=pending,
+        calendar=Calendar(map(rest_of, cut.sql.execute(sa.select(RestDay.__table__)).mappings())),
     )
 
 
@@ -214,11 +197,16 @@ def _check_learner(report: Report, cut: Cut, ledgers: _Ledgers, rows: list[Row])
     user_id = rows[0]["user_id"]
     events = list(readable(rows))
     pending = ledgers.pending.get(user_id, set())
-    _check_totals(report, ledgers, rows, events)
     delivered = [event for event in events if event.seq not in pending]
-    _check_history(report, cut, user_id, events, delivered)
-    _check_awards(report, cut, user_id, events, pending)
-    _check_progress(report, cut, user_id, events, delivered)
+    subject = f"user {user_id}"
+    with report.examining("events", subject):
+        _check_totals(report, ledgers, rows, events)
+    with report.examining("history", subject):
+        _check_history(report, cut, user_id, events, delivered)
+    with report.examining("awards", subject):
+        _check_awards(report, cut, user_id, events, pending)
+    with report.examining("progress", subject):
+        _check_progress(report, cut, user_id, events, delivered)
 
 
 def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: list[RecordedEvent]) -> None:
@@ -237,7 +225,8 @@ def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: li
     report.expect("held badges", subject, sorted(state.held_badges), sorted(held))
     report.expect("experience", subject, state.xp_total, ledgers.xp.get(user_id, 0))
     if len(events) == len(rows):
-        kept, made = standing_of(state), replay(events, ledgers.rules, state.measured_version)
+        kept = standing_of(state)
+        made = replay(events, ledgers.rules, state.measured_version, ledgers.calendar)
         report.expect("replay", subject, _without_forgotten(kept, made, ledgers.rules), made)
         report.expect("completions", subject, ledgers.completions[user_id], _completions_of(events))
         granted = {code: _grant_fields(grant) for code, grant in ledgers.grants[user_id].items()}
@@ -246,7 +235,7 @@ def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: li
 
 def _without_forgotten(kept: Standing, made: Standing, rules: RuleBook) -> Standing:
     """Return a stored standing without the counters that no rule needs any more; nothing continues those."""
-    counted = {measure.key for measure in rules.measures.since}
+    counted = {measure.key for measure, since in rules.measures.since.items() if since <= made.measured}
     is_known = made.counters.keys() | counted
     counters = {key: value for key, value in kept.counters.items() if key in is_known or is_standard_key(key)}
     return replace(kept, counters=counters)
@@ -313,7 +302,10 @@ def _check_progress(
 def _check_strangers(report: Report, cut: Cut, ledgers: _Ledgers, known: set[int]) -> None:
     """Nothing may speak of a learner who has no events."""
     for cls, name in ((HistoryDocument, "user_id"), (AwardDocument, "user_id"), (ProgressDocument, "_id")):
-        for user_id in set(cls.collection().distinct(name, session=cut.mongo)) - known:
+        nobodys = cls.collection().count_documents({name: {"$not": {"$type": "number"}}}, session=cut.mongo)
+        report.expect(cls.collection_name, f"documents whose {name} is no number", nobodys, 0)
+        owners = cls.collection().distinct(name, {name: {"$type": "number"}}, session=cut.mongo)
+        for user_id in set(owners) - known:
             report.findings.append(Finding(cls.collection_name, f"user {user_id}", "document without any event"))
     for user_id in (ledgers.completions.keys() | ledgers.grants.keys() | ledgers.xp.keys()) - known:
         report.findings.append(Finding("state", f"user {user_id}", "ledger rows without any event"))
@@ -321,22 +313,6 @@ def _check_strangers(report: Report, cut: Cut, ledgers: _Ledgers, known: set[int
         report.expect("sequence", f"user {user_id}", ledgers.states[user_id].last_seq, 0)
 
 
-def _count_boards(boards: Counter[tuple[str, str, int]], rows: Iterable[Row], pending: set[int]) -> None:
-    for row in rows:
-        if row["seq"] not in pending:
-            for board, period in boards_of(row):
-                boards[board, period, row["user_id"]] += row["points"]
-
-
-def _check_boards(report: Report, cut: Cut, expected: Counter[tuple[str, str, int]]) -> None:
-    found = {(e.board, e.period, e.user_id): e.score for e in cut.sql.scalars(sa.select(LeaderboardEntry))}
-    for key in found.keys() | expected.keys():
-        report.expect("leaderboard", "/".join(map(str, key)), found.get(key, 0), expected.get(key, 0))
-
-
 def _check_outbox(report: Report, cut: Cut) -> None:
-    dead = cut.sql.scalars(sa.select(OutboxEntry).where(OutboxEntry.dead_at.is_not(None)))
-    for entry in dead:
-        report.findings.append(
-            Finding("dead letter", f"user {entry.user_id} seq {entry.seq}", entry.last_error or "no reason kept")
-        )
+    for user_id, seq, reason in list_dead_letters(cut.sql):
+        report.findings.append(Finding("dead letter", f"user {user_id} seq {seq}", reason or "no reason kept"))

@@ -1,0 +1,55 @@
+"""The catalogue as it is, under the eyes of the lint."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rebootcamp.core import clock
+from rebootcamp.core.actors import Actor
+from rebootcamp.services.gamification.curves import load_curve
+from rebootcamp.services.gamification.lint import Finding, LintedBadge, LintedChallenge, lint
+from rebootcamp.services.gamification.obstacles import Task
+from rebootcamp.services.gamification.rules import compile_rule
+from rebootcamp.storage.statements import fetch_all
+
+_BADGES: Final = "SELECT code, tier, points, criteria, is_active FROM badge_definitions"
+_CHALLENGES: Final = """
+    SELECT id, slug, category, difficulty, cadence, points, co2e_grams,
+        coalesce(starts_at, created_at) AS opens_at, ends_at AS closes_at
+    FROM challenges WHERE is_published AND archived_at IS NULL"""
+
+
+def lint_rules(actor: Actor) -> list[Finding]:
+    """Return what is wrong or odd with badges, levels and challenges, errors first."""
+    actor.require("badge:write")
+    return lint_catalogue()
+
+
+def lint_catalogue() -> list[Finding]:
+    """Do as `lint_rules`, for operators."""
+    badges = [
+        LintedBadge(row["code"], row["tier"], row["points"], compile_rule(row["criteria"]), row["is_active"])
+        for row in fetch_all(_BADGES, {})
+    ]
+    challenges = [
+        LintedChallenge(
+            row["slug"],
+            Task(
+                row["id"],
+                row["category"],
+                row["difficulty"],
+                row["cadence"],
+                row["points"],
+                row["co2e_grams"],
+            ),
+            row["opens_at"],
+            row["closes_at"],
+        )
+        for row in fetch_all(_CHALLENGES, {})
+    ]
+    return lint(badges, challenges, _floors(), clock.now())
+
+
+def _floors() -> list[int]:
+    _, curve = load_curve()
+    return [level.xp_floor for level in curve]

@@ -1,0 +1,210 @@
+"""Lint for designers: what is wrong with badges, levels and challenges before any learner runs into it. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+from rebootcamp.core.badges import SEVERITIES, TIERS
+from rebootcamp.core.languages import Text
+from rebootcamp.services.gamification.criteria import Criterion, Gauge, HoldsBadge, nodes
+from rebootcamp.services.gamification.obstacles import Obstacle, Task, World, asks_nothing, outlook
+from rebootcamp.services.gamification.reach import Offer, reachable_xp
+
+ERROR, WARNING = SEVERITIES
+SHORTEST_WINDOW: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong (`error`) or odd (`warning`); `subject` is `badge:…`, `challenge:…` or `level:…`."""
+
+    code: str
+    severity: str
+    subject: str
+    message: Text
+
+
+@dataclass(frozen=True)
+class LintedBadge:
+    """A badge of the catalogue; those that are not active can be neither earned nor given."""
+
+    code: str
+    tier: str
+    points: int
+    rule: Criterion
+    is_active: bool = True
+
+
+@dataclass(frozen=True)
+class LintedChallenge:
+    """A published challenge that is not archived."""
+
+    slug: str
+    task: Task
+    opens_at: datetime
+    closes_at: datetime | None = None
+
+    @property
+    def offer(self) -> Offer:
+        """Return what the reach of XP is made of."""
+        return Offer(self.task.points, self.task.cadence, self.opens_at, self.closes_at)
+
+
+def lint(
+    badges: Iterable[LintedBadge], challenges: Iterable[LintedChallenge], floors: Sequence[int], now: datetime
+) -> list[Finding]:
+    """Return all findings, errors first; `floors` are the XP at which the levels begin."""
+    known, active = list(badges), [badge for badge in badges if badge.is_active]
+    offered = list(challenges)
+    # Who comes later can do no more with a challenge that is over; it is reported for itself.
+    open_ones = [one for one in offered if one.closes_at is None or one.closes_at > now]
+    reach = reachable_xp((one.offer for one in open_ones), (badge.points for badge in active))
+    world = World([one.task for one in open_ones], now.date(), floors, reach)
+    findings = [
+        *_rules(active, {badge.code for badge in known}, world),
+        *_duplicates(active),
+        *_orders(active),
+        *_levels(floors, reach),
+        *(finding for one in offered for finding in _challenge(one, now)),
+    ]
+    return sorted(findings, key=lambda finding: (finding.severity, finding.subject, finding.code))
+
+
+def _rules(active: Sequence[LintedBadge], known: set[str], world: World) -> Iterable[Finding]:
+    earnable = _earnable(active, world)
+    settled = replace(world, earnable=earnable)
+    blocked = {badge.code: badge.rule for badge in active if badge.code not in earnable}
+    for badge in active:
+        found = outlook(badge.rule, settled)
+        for obstacle in found.blocking:
+            yield _finding(ERROR, badge, _explained(badge.code, obstacle, blocked))
+        for obstacle in found.harmless:
+            yield _finding(WARNING, badge, _explained(badge.code, obstacle, blocked))
+        if asks_nothing(badge.rule):
+            nothing = Text("A learner who has done nothing meets it.", "Même sans rien faire, on le remplit.")
+            yield _finding(WARNING, badge, Obstacle("asks_nothing", nothing))
+
+
+def _earnable(active: Sequence[LintedBadge], world: World) -> frozenset[str]:
+    """Return the badges that can be earned one after the other; what rests on itself cannot."""
+    earnable: frozenset[str] = frozenset()
+    while True:
+        then = replace(world, earnable=earnable)
+        found = frozenset(badge.code for badge in active if not outlook(badge.rule, then).blocking)
+        if found == earnable:
+            return earnable
+        earnable = found
+
+
+def _explained(code: str, obstacle: Obstacle, blocked: Mapping[str, Criterion]) -> Obstacle:
+    """Return the obstacle, told apart by why the badge that is needed cannot be earned."""
+    needed = obstacle.badge
+    if needed is None:
+        return obstacle
+    if needed not in blocked:
+        inactive = Text(
+            f"It needs the badge {needed}, which is not active.", f"Il faut le badge {needed}, qui n'est pas actif."
+        )
+        return Obstacle("needs_inactive_badge", inactive)
+    if _leads_to(needed, code, blocked):
+        circle = Text(f"{code} and {needed} need each other.", f"{code} et {needed} ont besoin l'un de l'autre.")
+        return Obstacle("circular_rules", circle)
+    return obstacle
+
+
+def _leads_to(start: str, goal: str, rules: Mapping[str, Criterion]) -> bool:
+    """Tell whether a badge needs another one, however many lie between."""
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        code = waiting.pop()
+        if code == goal:
+            return True
+        if code in rules and code not in seen:
+            seen.add(code)
+            waiting += [node.code for node in nodes(rules[code]) if isinstance(node, HoldsBadge)]
+    return False
+
+
+def _duplicates(active: Sequence[LintedBadge]) -> Iterable[Finding]:
+    first: dict[Criterion, str] = {}
+    for badge in sorted(active, key=lambda badge: badge.code):
+        twin = first.setdefault(badge.rule, badge.code)
+        if twin != badge.code:
+            yield _finding(
+                WARNING, badge, Obstacle("same_rule", Text(f"{twin} has the same rule.", f"{twin} a la même règle."))
+            )
+
+
+def _orders(active: Sequence[LintedBadge]) -> Iterable[Finding]:
+    """Yield where a higher tier is worth less, or where less effort is worth more."""
+    for badge in active:
+        higher = [
+            one for one in active if TIERS.index(one.tier) > TIERS.index(badge.tier) and one.points <= badge.points
+        ]
+        if higher:
+            named = ", ".join(sorted(one.code for one in higher))
+            message = Text(
+                f"It is worth as much as badges of a higher tier: {named}.",
+                f"Il vaut autant que des badges d'un rang supérieur : {named}.",
+            )
+            yield _finding(WARNING, badge, Obstacle("tier_order", message))
+    alike = defaultdict[object, list[tuple[int, LintedBadge]]](list)
+    for badge in active:
+        if isinstance(badge.rule, Gauge):
+            alike[(type(badge.rule), *{**vars(badge.rule), "at_least": 0}.items())].append((badge.rule.at_least, badge))
+    for group in alike.values():
+        for (_, easier), (_, harder) in pairwise(sorted(group, key=lambda pair: (pair[0], pair[1].code))):
+            if (TIERS.index(harder.tier), harder.points) < (TIERS.index(easier.tier), easier.points):
+                message = Text(
+                    f"It asks for more than {easier.code} and is worth less.",
+                    f"Il demande plus que {easier.code} et vaut moins.",
+                )
+                yield _finding(WARNING, harder, Obstacle("effort_order", message))
+
+
+def _levels(floors: Sequence[int], reach: int | None) -> Iterable[Finding]:
+    for number, floor in enumerate(floors, start=1):
+        if reach is not None and floor > reach:
+            message = Text(
+                f"It begins at {floor} XP, and no more than {reach} can be reached.",
+                f"Il commence à {floor} XP, et l'on ne peut en atteindre que {reach}.",
+            )
+            yield Finding("level_out_of_reach", ERROR, f"level:{number}", message)
+
+
+def _challenge(challenge: LintedChallenge, now: datetime) -> Iterable[Finding]:
+    opens, closes = challenge.opens_at, challenge.closes_at
+    if closes is None:
+        return
+    subject = f"challenge:{challenge.slug}"
+    if closes <= opens:
+        never = Text("It closes before it opens.", "Il ferme avant d'ouvrir.")
+        yield Finding("never_open", ERROR, subject, never)
+    elif closes <= now:
+        over = Text(
+            "It is published, but its window is over: archive it.", "Il est publié, mais terminé : archivez-le."
+        )
+        yield Finding("challenge_over", WARNING, subject, over)
+    elif closes - opens < SHORTEST_WINDOW:
+        short = Text("It is open for less than an hour.", "Il est ouvert moins d'une heure.")
+        yield Finding("window_too_short", ERROR, subject, short)
+    elif challenge.task.cadence in ("daily", "weekly", "monthly", "seasonal") and _times(challenge) == 1:
+        once = Text(
+            "It repeats, but its window lies within one period: it can be completed once.",
+            "Il se répète, mais n'est ouvert que pendant une seule période : on ne peut le réussir qu'une fois.",
+        )
+        yield Finding("repeats_once", WARNING, subject, once)
+
+
+def _times(challenge: LintedChallenge) -> int | None:
+    return reachable_xp([replace(challenge.offer, points=1)], ())
+
+
+def _finding(severity: str, badge: LintedBadge, obstacle: Obstacle) -> Finding:
+    return Finding(obstacle.code, severity, f"badge:{badge.code}", obstacle.message)

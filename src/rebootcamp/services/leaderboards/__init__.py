@@ -1,0 +1,35 @@
+"""Leaderboards: who stands where and why, what students see of it, and published boards of closed periods."""
+
+from rebootcamp.services.leaderboards.settings import BoardSettings, edit_settings, get_settings
+from rebootcamp.services.leaderboards.snapshots import (
+    Snapshot,
+    freeze_board,
+    get_snapshot,
+    list_snapshot_places,
+    list_snapshots,
+)
+from rebootcamp.services.leaderboards.standings import (
+    MyRank,
+    Place,
+    Standings,
+    find_board,
+    get_my_rank,
+    list_places,
+)
+
+__all__ = [
+    "BoardSettings",
+    "MyRank",
+    "Place",
+    "Snapshot",
+    "Standings",
+    "edit_settings",
+    "find_board",
+    "freeze_board",
+    "get_my_rank",
+    "get_settings",
+    "get_snapshot",
+    "list_places",
+    "list_snapshot_places",
+    "list_snapshots",
+]

@@ -1,0 +1,61 @@
+"""What students see of the boards: the places around their own, unless an administrator opens the whole board."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from rebootcamp.core import clock
+from rebootcamp.core.actors import Actor
+from rebootcamp.core.errors import StaleEdit
+from rebootcamp.models.sql.leaderboards import FULL, NEIGHBOURS, LeaderboardSettings
+from rebootcamp.storage.statements import fetch_one
+from rebootcamp.storage.transactions import transaction
+
+__all__ = ["FULL", "NEIGHBOURS", "BoardSettings", "edit_settings", "get_settings", "students_see"]
+
+_STORED: Final = "SELECT students_see, version FROM leaderboard_settings WHERE id = 1"
+
+
+@dataclass(frozen=True)
+class BoardSettings:
+    """The settings in force; version 0 is what holds before anybody changed anything."""
+
+    students_see: str = NEIGHBOURS
+    version: int = 0
+
+
+def get_settings() -> BoardSettings:
+    """Return the settings in force."""
+    row = fetch_one(_STORED, {})
+    return BoardSettings(**row) if row else BoardSettings()
+
+
+def students_see() -> str:
+    """Return which view of a board students get."""
+    return get_settings().students_see
+
+
+def edit_settings(actor: Actor, see: str, version: int | None) -> BoardSettings:
+    """Choose the view that students get; raise `StaleEdit` when the expected version is gone."""
+    actor.require("leaderboard:configure")
+    with transaction() as session:
+        stored = _locked(session)
+        if version is not None and version != stored.version:
+            raise StaleEdit
+        if stored.students_see != see:
+            stored.students_see = see
+            stored.version += 1
+            stored.updated_at = clock.now()
+    return BoardSettings(stored.students_see, stored.version)
+
+
+def _locked(session: Session) -> LeaderboardSettings:
+    first = {"id": 1, "students_see": NEIGHBOURS, "version": 0, "updated_at": clock.now()}
+    session.execute(insert(LeaderboardSettings).values(first).on_conflict_do_nothing())
+    locked = sa.select(LeaderboardSettings).with_for_update().execution_options(populate_existing=True)
+    return session.scalars(locked).one()
