@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from rebootcamp.core import clock
 from tests.controllers.wire import Person, Wire
-from tests.factories import PASSWORD, complete, curve, drain, make_badge, make_challenge, make_group
+from tests.factories import PASSWORD, complete, curve, drain, make_badge, make_challenge, make_goal, make_group
 
 SNAPSHOT = Path(__file__).with_name("openapi_paths.json")
 FRENCH = {"Accept-Language": "fr"}
@@ -89,7 +89,7 @@ def test_conditions_and_keys_are_documented_where_they_count(wire: Wire) -> None
 def test_entity_tags_are_documented_exactly_where_they_are_sent(wire: Wire) -> None:
     ada = wire.join("admin")
     make_badge("first_step")
-    make_challenge()
+    make_goal()
     places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "weekly", "group_id": make_group()}
     places["snapshot_id"] = wire.post("/api/leaderboards/weekly/freeze", ada, json={"period": "2026-W01"}).json["id"]
     places["rest_id"] = 1
@@ -253,6 +253,16 @@ def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
         answer = wire.open(method, path, who, json=body)
         assert answer.status_code in (200, 201), (name, answer.text)
         wire.conforms(answer, name)
+
+
+def test_the_bytes_of_a_timed_challenge_are_as_documented(wire: Wire) -> None:
+    ada, goal = wire.join(), make_goal(starts_at=clock.now() - timedelta(days=1), team_target=2)
+    make_group(ada.actor)
+    complete(ada.actor, make_challenge())
+    path = f"/api/challenges/{goal.id}"
+    wire.conforms(wire.post(f"{path}/join", ada), "join_challenge")
+    for address, name in ((path, "get_challenge"), (f"{path}/results", "get_results")):
+        wire.conforms(wire.get(address, ada), name)
 
 
 def test_problems_are_as_documented(wire: Wire) -> None:

@@ -25,7 +25,7 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.events.rebuild import drop_projections, replay
 from rebootcamp.events.relay import Relay
 from rebootcamp.services import challenges
-from rebootcamp.services.badges import run_backfills
+from rebootcamp.services.backfills import run_backfills
 from rebootcamp.services.challenges.errors import AlreadyCompleted
 from tests.relay.tools import environment
 
@@ -55,8 +55,13 @@ def rebuild(acknowledge: Acknowledge, batch: int) -> None:
 
 
 def backfill(acknowledge: Acknowledge) -> None:
-    """Judge the past by every rule that waits for it."""
+    """Judge all past learners."""
     acknowledge(int(run_backfills(60)))
+
+
+def reward(acknowledge: Acknowledge) -> None:
+    """Reward the teams that reached their target."""
+    acknowledge(challenges.reward_teams())
 
 
 TASKS: dict[str, Callable[..., None]] = {
@@ -64,6 +69,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "relay": relay,
     "rebuild": rebuild,
     "backfill": backfill,
+    "reward": reward,
 }
 
 

@@ -12,7 +12,8 @@ from rebootcamp.core.badges import SEVERITIES
 from rebootcamp.core.json import dumps_text
 from rebootcamp.core.languages import LANGUAGES
 from rebootcamp.models.sql.badges import BackfillJob
-from rebootcamp.services.badges import lint_catalogue, run_backfills
+from rebootcamp.services.backfills import run_backfills
+from rebootcamp.services.badges import lint_catalogue
 
 TURN_SECONDS, PAUSE_SECONDS = 1.0, 0.05
 
@@ -53,4 +54,5 @@ def backfill(context: click.Context, seconds: float | None) -> None:
 
 def _tell(job: BackfillJob) -> None:
     counts = f"{job.examined}/{job.learners} learners, {job.awarded} awarded, {job.revoked} taken back"
-    click.echo(f"{job.badge_code} version {job.rule_version}: {counts} ({job.state})", err=True)
+    thing = job.badge_code or f"challenge {job.challenge_id}"
+    click.echo(f"{thing} version {job.rule_version}: {counts} ({job.state})", err=True)

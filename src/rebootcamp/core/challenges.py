@@ -9,7 +9,8 @@ from typing import Final
 CATEGORIES: Final = ("energy", "mobility", "food", "waste", "water", "digital", "biodiversity", "community")
 DIFFICULTIES: Final = ("easy", "medium", "hard")
 CADENCES: Final = ("once", "daily", "weekly", "monthly", "seasonal", "event")
-VALIDATIONS: Final = ("self", "answer", "approval")
+VALIDATIONS: Final = ("self", "answer", "approval", "criteria")
+MAX_TEAM_TARGET: Final = 1_000_000_000
 STATUSES: Final = ("pending", "validated", "rejected", "revoked")
 SEASONS: Final = ("winter", "spring", "summer", "autumn")
 
@@ -46,6 +47,16 @@ def days_of(cadence: str, period: str) -> tuple[date, date]:
     if period_of(cadence, first) != period:
         raise ValueError(period)
     return first, first + timedelta(days=6) if week else _month_end(first, 3 if season else 1)
+
+
+def day_of(cadence: str, period: str) -> date | None:
+    """Return the first day of a period that repeats, or None for a text that names no such period."""
+    try:
+        if cadence == "daily":
+            return date.fromisoformat(period) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", period) else None
+        return days_of(cadence, period)[0]
+    except ValueError:
+        return None
 
 
 def _month_end(first: date, months: int) -> date:
