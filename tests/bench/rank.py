@@ -28,7 +28,7 @@ from rebootcamp.services.leaderboards import get_my_rank, list_places
 from rebootcamp.storage.sql import db
 from tests.stores import create_pair
 
-MIGRATION = Path(__file__).resolve().parents[2] / "migrations" / "versions" / "0002_leaderboards.py"
+MIGRATION = Path(__file__).resolve().parents[2] / "migrations" / "versions" / "0008_leaderboards.py"
 STAFF = 1
 # Most have little: at 1,000,000 learners about 100,000 share the lowest score, as on a young platform.
 USERS = """

@@ -1,7 +1,7 @@
 """rules: versions, counters by need, back-fill, expiry
 
-Revision ID: 0007
-Revises: 0004
+Revision ID: 0003
+Revises: 0002
 Create Date: 2026-11-21
 """
 
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0007"
-down_revision = "0004"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
