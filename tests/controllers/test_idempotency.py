@@ -60,6 +60,8 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "PATCH", "/api/badges/new", {"points": 2}, 200
     yield "POST", f"{ada.path}/badges", {"code": "held", **reason}, 201
     yield "POST", f"{ada.path}/badges/held/revoke", reason, 200
+    yield "PATCH", "/api/leaderboards/settings", {"students_see": "full"}, 200
+    yield "POST", "/api/leaderboards/weekly/freeze", {"period": "2026-W01"}, 201
 
 
 def test_every_command_gives_its_first_answer_again(wire: Wire, root: Person) -> None:

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-pytest.register_assert_rewrite("tests.relay.tools")
-
-from tests.relay.workers import Workers, workers_on  # noqa: E402
+from tests.relay.workers import Workers, workers_on
 
 
 @pytest.fixture(scope="session")
