@@ -123,6 +123,7 @@ def _change_entries() -> None:
         "ix_leaderboard_entries_order",
         "leaderboard_entries",
         ["board", "period", sa.literal_column("(- score)"), "reached_at", "user_id"],
+        postgresql_include=["score"],
         postgresql_where=sa.text("is_listed AND score > 0"),
     )
 

@@ -121,6 +121,7 @@ def fill(size: int) -> None:
     statements += ["ANALYZE", migration.FILL_COUNTS, "ANALYZE", migration.FILL_SLOTS, "VACUUM ANALYZE"]
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql("SELECT setseed(0.5)")
         for statement in statements:
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql("RESET statement_timeout")
