@@ -17,7 +17,8 @@ from rebootcamp import cli as commands
 from rebootcamp.config import Settings
 from rebootcamp.controllers import BLUEPRINTS
 from rebootcamp.core import failpoints
-from rebootcamp.events import journal
+from rebootcamp.events import journal, relay
+from rebootcamp.services.challenges import goals, teams
 from rebootcamp.services.gamification import engine
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import READS, db, engine_options, reads_options
@@ -77,7 +78,8 @@ def _bind_stores(app: Flask, settings: Settings) -> None:
     Migrate(app, db, directory=str(MIGRATIONS))
     mongo.configure(settings)
     failpoints.arm(settings.failpoints)
-    journal.subscribe([engine.Engine])
+    journal.subscribe([engine.Engine, goals.Goals])
+    relay.subscribe([teams.add_contributions])
 
 
 def _bind_web(app: Flask, settings: Settings) -> None:

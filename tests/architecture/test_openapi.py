@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from rebootcamp.core import clock
 from tests.controllers.wire import Person, Wire
-from tests.factories import PASSWORD, complete, curve, drain, make_badge, make_challenge, make_group
+from tests.factories import PASSWORD, complete, curve, drain, make_badge, make_challenge, make_goal, make_group
 
 SNAPSHOT = Path(__file__).with_name("openapi_paths.json")
 FRENCH = {"Accept-Language": "fr"}
@@ -89,7 +89,7 @@ def test_conditions_and_keys_are_documented_where_they_count(wire: Wire) -> None
 def test_entity_tags_are_documented_exactly_where_they_are_sent(wire: Wire) -> None:
     ada = wire.join("admin")
     make_badge("first_step")
-    make_challenge()
+    make_goal()
     places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "weekly", "group_id": make_group()}
     places["snapshot_id"] = wire.post("/api/leaderboards/weekly/freeze", ada, json={"period": "2026-W01"}).json["id"]
     places["rest_id"] = 1
@@ -117,6 +117,7 @@ def ada(wire: Wire) -> Person:
     make_group(ada.actor, description="For the tests.")
     make_badge("first_step")
     make_badge("second_step", at_least=2)
+    make_goal(slug="timed", starts_at=clock.now() - timedelta(days=1), team_target=2)
     make_badge("gift", criteria={"points": {"at_least": 100_000}})
     complete(ada.actor, make_challenge(validation="approval"))
     complete(ada.actor, make_challenge(co2e_source={"en": "A source."}))
@@ -147,6 +148,7 @@ READS = {
     "/api/leaderboards/settings": "get_board_settings",
     "/api/challenges": "list_challenges",
     "/api/challenges/2": "get_challenge",
+    "/api/challenges/1": "get_challenge",
     "/api/badges": "list_badges",
     "/api/badges/gift": "get_badge",
     "/api/users/me": "get_me",
@@ -196,6 +198,7 @@ def test_the_bytes_of_reads_are_as_documented(wire: Wire, ada: Person) -> None:
         answer = wire.get(path, root)
         assert answer.json["items"]
         wire.conforms(answer, name)
+    wire.conforms(wire.get("/api/challenges/1/results", ada), "get_results")
     for path, name in OF_MEMBERS.items():
         for who in (ada, root):
             wire.conforms(wire.get(path, who), name)
@@ -229,6 +232,7 @@ def test_the_bytes_of_commands_are_as_documented(wire: Wire) -> None:
         ("add_members", "POST", "/api/groups/1/members", root, {"user_ids": [ada.actor.user_id]}),
         ("remove_members", "POST", "/api/groups/1/members/remove", root, {"user_ids": [ada.actor.user_id]}),
         ("rotate_join_code", "POST", "/api/groups/1/join-code", root, None),
+        ("join_challenge", "POST", f"/api/challenges/{make_goal().id}/join", ada, None),
         ("create_badge", "POST", "/api/badges", root, BADGE),
         ("preview_badge", "POST", "/api/badges/preview", root, {"criteria": BADGE["criteria"]}),
         ("edit_me", "PATCH", "/api/users/me", ada, {"locale": "fr", "nickname": "A"}),

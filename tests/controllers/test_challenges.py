@@ -26,9 +26,17 @@ CHALLENGE = {
     "starts_at",
     "ends_at",
     "completed",
+    "criteria",
+    "criteria_text",
+    "requires_joining",
+    "team_target",
+    "joined",
+    "advance",
+    "window",
     "translations",
     "version",
 }
+DETAIL = CHALLENGE | {"reward_badges", "teams"}
 COMPLETION = {"id", "challenge_id", "user_id", "status", "points", "completed_at", "period", "reason"}
 TEXTS = {"en": {"title": "Bike", "description": "Ride."}, "fr": {"title": "Vélo", "description": "Roulez."}}
 NEW = {"translations": TEXTS, "category": "mobility", "difficulty": "medium", "points": 40}
@@ -89,7 +97,7 @@ def test_every_address_asks_who_is_calling(wire: Wire) -> None:
 def test_learners_see_no_answers(wire: Wire, ada: Person) -> None:
     challenge = make_challenge(validation="answer", answers=["sun"])
     seen = wire.read(f"/api/challenges/{challenge.id}", ada)
-    assert set(seen) == CHALLENGE
+    assert set(seen) == DETAIL
     assert "sun" not in wire.get("/api/challenges", ada).text
     assert wire.read(f"/api/challenges/{challenge.id}", wire.admin())["answers"] == ["sun"]
 
@@ -177,7 +185,14 @@ def test_completing_answers_everything_at_once(wire: Wire, ada: Person) -> None:
     assert body["completion"]["completed_at"].endswith("Z")
     earned = {"code": "first_step", "name": "First Step", "tier": "bronze", "points": 10}
     level, streak = {"before": 1, "after": 1}, {"daily": 1}
-    assert body["rewards"] == {"points": 20, "xp": 20, "badges": [earned], "level": level, "streak": streak}
+    assert body["rewards"] == {
+        "points": 20,
+        "xp": 20,
+        "badges": [earned],
+        "goals": [],
+        "level": level,
+        "streak": streak,
+    }
     assert body["score"] == {"total": 30, "challenge_points": 20, "badge_points": 10}
     body = wire.post(f"/api/challenges/{second.id}/complete", ada).json
     assert body["rewards"]["level"] == {"before": 1, "after": 2}

@@ -19,7 +19,7 @@ from rebootcamp.models.sql.operations import IdempotencyKey
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import complete, curve, keep_streak, make_badge, make_challenge, make_group
+from tests.factories import complete, curve, keep_streak, make_badge, make_challenge, make_goal, make_group
 
 KEY = {"Idempotency-Key": "8c0a7f3e-5f0b"}
 REPLAYED = "Idempotent-Replayed"
@@ -34,7 +34,7 @@ def stored_keys() -> int:
 
 def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     """Yield method, path, body and status of one working request for each command that takes a key."""
-    ada, challenge = wire.join(), make_challenge()
+    ada, challenge, goal = wire.join(), make_challenge(), make_goal(requires_joining=True)
     pending = [
         complete(ada.actor, make_challenge(validation="approval")).completion.id,
         complete(ada.actor, make_challenge(validation="approval")).completion.id,
@@ -52,6 +52,8 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "POST", "/api/challenges", new, 201
     yield "PATCH", f"/api/challenges/{challenge.id}", {"points": 3}, 200
     yield "POST", f"/api/challenges/{challenge.id}/complete", {}, 201
+    yield "POST", f"/api/challenges/{goal.id}/join", None, 201
+    yield "DELETE", f"/api/challenges/{goal.id}/join", None, 204
     yield "DELETE", f"/api/challenges/{challenge.id}", None, 204
     yield "POST", f"/api/submissions/{pending[0]}/approve", None, 200
     yield "POST", f"/api/submissions/{pending[1]}/reject", reason, 200

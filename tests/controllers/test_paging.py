@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.controllers.wire import Person, Wire, assert_problem, pointers
-from tests.factories import complete, drain, make_badge, make_challenge, make_group
+from tests.factories import complete, drain, make_badge, make_challenge, make_goal, make_group
 
 LISTS = {
     "challenges": "/api/challenges",
@@ -21,6 +21,7 @@ LISTS = {
     "score": "/api/users/{id}/score",
     "groups": "/api/groups",
     "members": "/api/groups/1/members",
+    "finishers": "/api/challenges/1/results",
 }
 
 
@@ -32,6 +33,7 @@ def cursor_of(*values: object) -> str:
 def root(wire: Wire) -> Person:
     """An administrator in a world where every list has five items or more; half of it is delivered."""
     root = wire.admin()
+    make_goal({"count": {"event": "challenge.completed", "at_least": 1}})
     learners = [wire.join() for _ in range(5)]
     for number in range(1, 6):
         make_badge(f"badge_{number}", at_least=number)

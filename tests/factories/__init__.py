@@ -15,6 +15,7 @@ from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.challenges import Challenge
 from rebootcamp.services import accounts, badges, challenges, groups
+from rebootcamp.services.backfills import run_backfills
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 
@@ -57,6 +58,15 @@ def make_challenge(**fields: Any) -> Challenge:
         "translations": {"en": texts, "fr": {"title": f"Défi {number}", "description": "Faites-le."}},
     }
     return challenges.create_challenge(admin(), {**values, **fields})
+
+
+def make_goal(criteria: dict[str, Any] | None = None, **fields: Any) -> Challenge:
+    """Add a timed challenge worth 50 points: two other ones in a week; `fields` override its columns."""
+    wanted = criteria or {"count": {"event": "challenge.completed", "at_least": 2}}
+    values = {"cadence": "weekly", "points": 50, "co2e_grams": 0, "validation": "criteria", "criteria": wanted}
+    goal = make_challenge(**{**values, **fields})
+    run_backfills(60)
+    return goal
 
 
 def make_badge(code: str = "first_step", *, at_least: int = 1, **fields: Any) -> str:

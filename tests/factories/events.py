@@ -10,7 +10,9 @@ from rebootcamp.core.ids import event_id
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
 from rebootcamp.events.facts import Fact, RecordedEvent
-from rebootcamp.services.gamification.progression import Standing, Step, advance
+from rebootcamp.services.gamification.goals import Goal
+from rebootcamp.services.gamification.progression import CRITERIA_NO_LONGER_MET, Standing, Step, advance
+from rebootcamp.services.gamification.pursuit import lost, reached
 from rebootcamp.services.gamification.rulebook import Badge, RuleBook
 from rebootcamp.services.gamification.rules import compile_rule, normalise
 
@@ -48,11 +50,11 @@ def completed(challenge_id: int = 1, **fields: Any) -> ChallengeCompleted:
     return ChallengeCompleted(challenge_id=challenge_id, **{**values, **fields})
 
 
-def revoked(fact: ChallengeCompleted, *, is_last: bool = True) -> ChallengeRevoked:
+def revoked(fact: ChallengeCompleted, *, is_last: bool = True, reason: str = "A test.") -> ChallengeRevoked:
     """Return the revocation of a completion."""
     values = {**fact.payload(), "learner_id": fact.learner_id}
     del values["is_first"]
-    return ChallengeRevoked(**values, is_last=is_last, reason="A test.")
+    return ChallengeRevoked(**values, is_last=is_last, reason=reason)
 
 
 def awarded(badge: str = "first_step", points: int = 10, **fields: Any) -> BadgeAwarded:
@@ -132,3 +134,66 @@ class PureLine:
             self.steps.append(step)
             self.standing = step.standing
             queue.extend(step.facts)
+
+
+class GoalLine(PureLine):
+    """A learner's line with timed challenges: what their reaction does, without stores; all is done on its own day."""
+
+    def __init__(self, rules: RuleBook, learner_id: int = 1) -> None:
+        super().__init__(rules, learner_id)
+        self.goals: list[tuple[ChallengeCompleted, date]] = []
+
+    def take_goal(self, index: int) -> None:
+        """Take one of the completions of timed challenges back by hand, if there is any."""
+        if self.goals:
+            fact, day = self.goals.pop(index % len(self.goals))
+            self.record_dated(revoked(fact, is_last=not self._holds(fact.challenge_id)), day)
+
+    def record_dated(self, fact: Fact, day: date) -> None:
+        """Record a fact with all that follows."""
+        self._record(fact, day)
+
+    def _record(self, fact: Fact, day: date) -> None:
+        queue = deque([(fact, day)])
+        while queue:
+            event = happened(queue[0][0], len(self.events) + 1, queue.popleft()[1])
+            self.events.append(event)
+            step = advance(self.standing, event, self.rules, lambda: [active for _, active in self.valid])
+            self.steps.append(step)
+            self.standing = step.standing
+            queue.extend((follows, event.local_date) for follows in step.facts)
+            queue.extend(self._ended(event))
+            queue.extend((self._done(goal, event), event.local_date) for goal in self._reached(event))
+
+    def _reached(self, event: RecordedEvent) -> list[Goal]:
+        decided = {(fact.challenge_id, fact.period) for fact, _ in self.goals}
+        found = reached(self.standing, event, self.rules, event.local_date)
+        return [goal for goal in found if (goal.challenge_id, goal.period(event.local_date)) not in decided]
+
+    def _done(self, goal: Goal, event: RecordedEvent) -> ChallengeCompleted:
+        fact = completed(
+            goal.challenge_id,
+            learner_id=self.learner_id,
+            completion_id=1000 + len(self.events) + len(self.goals),
+            cadence=goal.cadence,
+            period=goal.period(event.local_date),
+            points=goal.points,
+            co2e_grams=0,
+            is_first=not self._holds(goal.challenge_id),
+            is_goal=True,
+        )
+        self.goals.append((fact, event.local_date))
+        return fact
+
+    def _ended(self, event: RecordedEvent) -> list[tuple[Fact, date]]:
+        ended: list[tuple[Fact, date]] = []
+        for goal in lost(self.standing, event, self.rules, event.local_date):
+            period = goal.period(event.local_date)
+            mine = next(x for x in self.goals if (x[0].challenge_id, x[0].period) == (goal.challenge_id, period))
+            self.goals.remove(mine)
+            fact = revoked(mine[0], is_last=not self._holds(goal.challenge_id), reason=CRITERIA_NO_LONGER_MET)
+            ended.append((fact, mine[1]))
+        return ended
+
+    def _holds(self, challenge_id: int) -> bool:
+        return any(fact.challenge_id == challenge_id for fact, _ in self.goals)

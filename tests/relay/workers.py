@@ -25,7 +25,7 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.events.rebuild import drop_projections, replay
 from rebootcamp.events.relay import Relay
 from rebootcamp.services import challenges
-from rebootcamp.services.badges import run_backfills
+from rebootcamp.services.backfills import run_backfills
 from rebootcamp.services.challenges.errors import AlreadyCompleted
 from tests.relay.tools import environment
 
@@ -59,11 +59,17 @@ def backfill(acknowledge: Acknowledge) -> None:
     acknowledge(int(run_backfills(60)))
 
 
+def reward(acknowledge: Acknowledge) -> None:
+    """Reward the teams that reached their target."""
+    acknowledge(challenges.reward_teams())
+
+
 TASKS: dict[str, Callable[..., None]] = {
     "complete": complete,
     "relay": relay,
     "rebuild": rebuild,
     "backfill": backfill,
+    "reward": reward,
 }
 
 

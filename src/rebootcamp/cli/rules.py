@@ -12,7 +12,8 @@ from rebootcamp.core.badges import SEVERITIES
 from rebootcamp.core.json import dumps_text
 from rebootcamp.core.languages import LANGUAGES
 from rebootcamp.models.sql.badges import BackfillJob
-from rebootcamp.services.badges import lint_catalogue, run_backfills
+from rebootcamp.services.backfills import run_backfills
+from rebootcamp.services.badges import lint_catalogue
 
 TURN_SECONDS, PAUSE_SECONDS = 1.0, 0.05
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Response, request
 
 from rebootcamp.schemas import challenges as schemas
+from rebootcamp.schemas.goals import ResultArguments, ResultsOut, render_results
 from rebootcamp.schemas.progress import render_completed
 from rebootcamp.services import challenges
-from rebootcamp.services.badges import badge_names
+from rebootcamp.services.badges import badge_names, rule_teller
 from rebootcamp.services.gamification.rewards import rewards_of
 from rebootcamp.web.authentication import current_actor, current_caller
 from rebootcamp.web.etags import etag_of, require_match, revalidated
@@ -31,7 +34,7 @@ def list_challenges(query: dict[str, Any]) -> Response:
     """List the challenges that can be completed now."""
     page, search = query.pop("page"), query.pop("q")
     found = challenges.list_challenges(current_actor(), page, filters=query, search=search)
-    return page_response(found, lambda view: _rendered(view.challenge, completed=view.completed))
+    return page_response(found, _renderer())
 
 
 @blueprint.route("/challenges", methods=["POST"])
@@ -43,19 +46,18 @@ def list_challenges(query: dict[str, Any]) -> Response:
 def create_challenge(body: dict[str, Any]) -> Response:
     """Add a challenge."""
     challenge = challenges.create_challenge(current_actor(), body)
-    return json_response(_rendered(challenge, completed=False), 201, etag=_etag(challenge))
+    return json_response(_edited(challenge), 201, etag=_etag(challenge))
 
 
 @blueprint.route("/challenges/<id:challenge_id>")
 @requires("challenge:read")
-@blueprint.response(200, schemas.ChallengeOut)
+@blueprint.response(200, schemas.ChallengeDetail)
 @blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def get_challenge(challenge_id: int) -> Response:
     """Read one challenge."""
     view = challenges.get_challenge(current_actor(), challenge_id)
-    challenge = view.challenge
-    return revalidated(_rendered(challenge, completed=view.completed), "challenge", challenge.id, challenge.version)
+    return revalidated(_detail(view), "challenge", challenge_id, view.challenge.version)
 
 
 @blueprint.route("/challenges/<id:challenge_id>", methods=["PATCH"])
@@ -69,7 +71,7 @@ def get_challenge(challenge_id: int) -> Response:
 def edit_challenge(body: dict[str, Any], challenge_id: int) -> Response:
     """Change a challenge; completions keep what they were worth."""
     challenge = challenges.update_challenge(current_actor(), challenge_id, body, _expected_version(challenge_id))
-    return json_response(_rendered(challenge, completed=False), etag=_etag(challenge))
+    return json_response(_edited(challenge), etag=_etag(challenge))
 
 
 @blueprint.route("/challenges/<id:challenge_id>", methods=["DELETE"])
@@ -94,6 +96,40 @@ def archive_challenge(challenge_id: int) -> None:
 def complete_challenge(body: dict[str, Any], challenge_id: int) -> Response:
     """Complete a challenge, or submit it for approval."""
     return _completed(challenges.complete_challenge(current_caller(), challenge_id, **body), 201)
+
+
+@blueprint.route("/challenges/<id:challenge_id>/join", methods=["POST"])
+@requires("challenge:complete")
+@idempotent
+@blueprint.response(201, schemas.ChallengeDetail)
+@blueprint.alt_response(404, "NotFound")
+@blueprint.alt_response(409, "Conflict")
+def join_challenge(challenge_id: int) -> Response:
+    """Take part in a timed challenge; what was already done in its window counts."""
+    challenges.join_challenge(current_actor(), challenge_id)
+    return json_response(_detail(challenges.get_challenge(current_actor(), challenge_id)), 201)
+
+
+@blueprint.route("/challenges/<id:challenge_id>/join", methods=["DELETE"])
+@requires("challenge:complete")
+@idempotent
+@blueprint.response(204)
+@blueprint.alt_response(404, "NotFound")
+@blueprint.alt_response(409, "Conflict")
+def leave_challenge(challenge_id: int) -> None:
+    """Take part no more; what was completed stays."""
+    challenges.leave_challenge(current_actor(), challenge_id)
+
+
+@blueprint.route("/challenges/<id:challenge_id>/results")
+@requires("challenge:read")
+@blueprint.arguments(ResultArguments, location="query")
+@blueprint.response(200, ResultsOut)
+@blueprint.alt_response(404, "NotFound")
+@blueprint.alt_response(409, "Conflict")
+def get_results(query: dict[str, Any], challenge_id: int) -> Response:
+    """Read the results of a window: provisional while it is open, fixed and hashed once it closed."""
+    return json_response(render_results(challenges.get_results(current_actor(), challenge_id, **query)))
 
 
 @blueprint.route("/submissions")
@@ -141,9 +177,18 @@ def revoke_completion(body: dict[str, str], user_id: int, completion_id: int) ->
     return _completed(challenges.revoke_completion(current_actor(), user_id, completion_id, **body), 200)
 
 
-def _rendered(challenge: Any, *, completed: bool) -> dict[str, Any]:
-    for_staff = current_actor().can("challenge:write")
-    return schemas.render_challenge(challenge, current_language(), completed=completed, for_staff=for_staff)
+def _renderer() -> Callable[[challenges.ChallengeView], dict[str, Any]]:
+    language, for_staff = current_language(), current_actor().can("challenge:write")
+    return partial(schemas.render_challenge, language=language, say=rule_teller(language), for_staff=for_staff)
+
+
+def _edited(challenge: Any) -> dict[str, Any]:
+    return _renderer()(challenges.ChallengeView(challenge, completed=False))
+
+
+def _detail(view: challenges.ChallengeView) -> dict[str, Any]:
+    language, for_staff = current_language(), current_actor().can("challenge:write")
+    return schemas.render_detail(view, language, rule_teller(language), for_staff=for_staff)
 
 
 def _completed(done: challenges.Completed, status: int) -> Response:

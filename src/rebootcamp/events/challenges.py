@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rebootcamp.events.facts import Fact
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChallengeFact(Fact, is_abstract=True):
-    """Something about one completion; titles are kept as they were when it happened."""
+    """Something about one completion; titles are kept as they were when it happened.
+
+    `is_goal`: of a timed challenge, which completes by itself when its criteria are met.
+    """
 
     completion_id: int
     challenge_id: int
@@ -20,6 +23,14 @@ class ChallengeFact(Fact, is_abstract=True):
     difficulty: str
     cadence: str
     period: str
+    is_goal: bool = False
+
+    def payload(self) -> dict[str, Any]:
+        """Return the stored object; what most facts are not is left unsaid, as it was before there were goals."""
+        stored = super().payload()
+        if not self.is_goal:
+            del stored["is_goal"]
+        return stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +78,25 @@ class ChallengeRejected(ChallengeFact):
     type: ClassVar[str] = "challenge.rejected"
 
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChallengeJoined(Fact):
+    """A learner takes part in a timed challenge from now on."""
+
+    type: ClassVar[str] = "challenge.joined"
+
+    challenge_id: int
+    slug: str
+    titles: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChallengeLeft(Fact):
+    """A learner takes part in a timed challenge no more."""
+
+    type: ClassVar[str] = "challenge.left"
+
+    challenge_id: int
+    slug: str
+    titles: dict[str, str]

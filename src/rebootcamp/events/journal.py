@@ -39,12 +39,13 @@ _LOCK: Final = f"SELECT {LINE_COLUMNS} FROM {LINE_TABLES} WHERE s.user_id = %(us
 _SAVE: Final = """
     WITH recorded AS (
         SELECT * FROM jsonb_to_recordset(%(events)s::jsonb) AS r (
-            event_id uuid, seq bigint, type text, version smallint, payload jsonb, points integer)
+            event_id uuid, seq bigint, type text, version smallint, payload jsonb, points integer,
+            local_date date)
     ), journal AS (
         INSERT INTO activity_events (
             event_id, user_id, seq, type, version, payload, points, occurred_at, local_date, timezone)
         SELECT event_id, %(user_id)s::bigint, seq, type, version, payload, points,
-            %(occurred_at)s::timestamptz, %(local_date)s::date, %(timezone)s::text
+            %(occurred_at)s::timestamptz, local_date, %(timezone)s::text
         FROM recorded
     ), queue AS (
         INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at)
@@ -114,10 +115,18 @@ class Recorded:
     line: LearnerLine
 
 
+@dataclass(frozen=True)
+class Dated:
+    """A fact that belongs to another local date than the one it follows from."""
+
+    fact: Fact
+    local_date: date
+
+
 class Reaction(Protocol):
     """What runs on the events of one `record`, inside its transaction."""
 
-    def on_event(self, event: RecordedEvent) -> Iterable[Fact]:
+    def on_event(self, event: RecordedEvent) -> Iterable[Fact | Dated]:
         """Change the line in memory and return the facts that follow; they are recorded in turn."""
 
     def writes(self) -> Iterable[Statement]:
@@ -167,8 +176,7 @@ def hold_line(row: Row) -> LearnerLine:
 
 def save_line(line: LearnerLine) -> None:
     """Write a locked line whose counters were made anew, without any event."""
-    now = clock.now()
-    run_all([_save(line, (), now, now.date())])
+    run_all([_save(line, (), clock.now())])
 
 
 def record(fact: Fact, *, occurred_at: datetime | None = None, local_date: date | None = None) -> Recorded:
@@ -180,33 +188,34 @@ def record(fact: Fact, *, occurred_at: datetime | None = None, local_date: date 
         line = lock_line(fact.learner_id)
         at = occurred_at or clock.now()
         day = local_date or line.days.date_of(at)
-        before, events, queue = line.totals(), list[RecordedEvent](), deque([fact])
+        before, events, queue = line.totals(), list[RecordedEvent](), deque([Dated(fact, day)])
         reactions = [react(line) for react in _subscribers.reactions]
         while queue:
-            event = _next(line, queue.popleft(), at, day)
+            event = _next(line, queue.popleft(), at)
             events.append(event)
             for reaction in reactions:
-                queue.extend(reaction.on_event(event))
+                for item in reaction.on_event(event):
+                    queue.append(item if isinstance(item, Dated) else Dated(item, event.local_date))
         # In one round trip: nobody waits for their answers.
-        run_all([_save(line, events, at, day), *(write for reaction in reactions for write in reaction.writes())])
+        run_all([_save(line, events, at), *(write for reaction in reactions for write in reaction.writes())])
         failpoint("journal.saved")
         return Recorded(events, before, line.totals(), line)
 
 
-def _next(line: LearnerLine, fact: Fact, at: datetime, day: date) -> RecordedEvent:
+def _next(line: LearnerLine, dated: Dated, at: datetime) -> RecordedEvent:
     line.last_seq += 1
     return RecordedEvent(
         event_id=event_id(line.user_id, line.last_seq),
         user_id=line.user_id,
         seq=line.last_seq,
         occurred_at=at,
-        local_date=day,
+        local_date=dated.local_date,
         timezone=line.days.rule_at(at).timezone,
-        fact=fact,
+        fact=dated.fact,
     )
 
 
-def _save(line: LearnerLine, events: Sequence[RecordedEvent], at: datetime, day: date) -> Statement:
+def _save(line: LearnerLine, events: Sequence[RecordedEvent], at: datetime) -> Statement:
     rows = [
         {
             "event_id": str(event.event_id),
@@ -215,6 +224,7 @@ def _save(line: LearnerLine, events: Sequence[RecordedEvent], at: datetime, day:
             "version": event.fact.version,
             "payload": event.fact.payload(),
             "points": event.fact.score_points,
+            "local_date": event.local_date,
         }
         for event in events
     ]
@@ -225,7 +235,6 @@ def _save(line: LearnerLine, events: Sequence[RecordedEvent], at: datetime, day:
         "held_badges": dumps_text(line.held_badges),
         "events": dumps_text(rows),
         "occurred_at": at,
-        "local_date": day,
         "timezone": line.days.rule_at(at).timezone,
         "now": clock.now(),
     }

@@ -14,6 +14,7 @@ from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.boards import forget_boards
 from rebootcamp.events.pair import require_pair
 from rebootcamp.events.relay import Relay
+from rebootcamp.models.sql.challenges import TeamContribution
 from rebootcamp.models.sql.eco import EcoContribution, EcoTotal
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import OutboxEntry
@@ -24,7 +25,7 @@ from rebootcamp.storage.transactions import transaction
 
 DROP_SECONDS = 60
 PAUSE_SECONDS = 0.05
-PROJECTED_TABLES = (EcoTotal, EcoContribution)
+PROJECTED_TABLES = (EcoTotal, EcoContribution, TeamContribution)
 
 # One attempt stays on record, as in `redrive`: should the drop not come, later events may have passed a dead one.
 _ENQUEUE = sa.text("""

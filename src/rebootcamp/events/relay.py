@@ -25,6 +25,7 @@ from rebootcamp.events.savings import add_to_savings
 from rebootcamp.events.store import readable, stream_events
 from rebootcamp.storage.locks import BARRIER, exclusive, share
 from rebootcamp.storage.mongo import MongoUnavailable
+from rebootcamp.storage.sql import Row
 from rebootcamp.storage.transactions import transaction
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,16 @@ CHORES_EVERY: Final = 1.0
 
 # Work that waits for a quiet moment; each call is short, and may be repeated by any relay.
 Chore = Callable[[], object]
+
+# What counts delivered rows: called in the transaction in which they leave the outbox, so once for each of them.
+Projection = Callable[[Session, Sequence[Row]], None]
+_projections: list[Projection] = [add_to_boards, add_to_savings]
+
+
+def subscribe(projections: Sequence[Projection]) -> None:
+    """Name the projections that belong to domains, beside those of the events themselves."""
+    _projections[2:] = projections
+
 
 # The head of each learner's line, found by hopping from learner to learner: the cost follows the number of
 # learners that wait, not the length of their lines. Rows of a line that another relay holds are skipped, and a
@@ -171,8 +182,8 @@ def _settle(session: Session, outcome: Outcome) -> None:
         settled = set(session.scalars(_SETTLE, {"event_ids": [row["event_id"] for row in outcome.delivered]}))
         # Only what left the outbox here counts here: whoever removes the row adds the points.
         counted = [row for row in outcome.delivered if row["event_id"] in settled]
-        add_to_boards(session, counted)
-        add_to_savings(session, counted)
+        for add in _projections:
+            add(session, counted)
     for event_id, reason in outcome.refused.items():
         log.error("relay.refused", event_id=str(event_id), reason=reason)
         parameters = {"first": FIRST_DELAY, "longest": LONGEST_DELAY, "max_attempts": MAX_ATTEMPTS}

@@ -85,6 +85,44 @@ def stream_deeds(session: Session, user_ids: Sequence[int], types: Collection[st
     yield from session.execute(statement, execution_options={"yield_per": STREAM_ROWS}).mappings()
 
 
+_COUNTABLE: Final = (
+    ActivityEvent.user_id,
+    ActivityEvent.type,
+    ActivityEvent.payload,
+    ActivityEvent.occurred_at,
+    ActivityEvent.local_date,
+)
+
+
+def stream_delivered(session: Session, types: Collection[str], since: date) -> Iterator[Row]:
+    """Yield what counts of delivered events of some types, on or after a local date, in constant memory."""
+    waits = sa.exists().where(OutboxEntry.event_id == ActivityEvent.event_id)
+    statement = sa.select(*_COUNTABLE).where(
+        ActivityEvent.type.in_(types), ActivityEvent.local_date >= since, sa.not_(waits)
+    )
+    yield from session.execute(statement, execution_options={"yield_per": STREAM_ROWS}).mappings()
+
+
+def waiting_deeds(session: Session, types: Collection[str], since: date) -> Sequence[Row]:
+    """Return what counts of events of some types that are still on their way, on or after a local date."""
+    statement = (
+        sa.select(*_COUNTABLE)
+        .join(OutboxEntry, OutboxEntry.event_id == ActivityEvent.event_id)
+        .where(ActivityEvent.type.in_(types), ActivityEvent.local_date >= since)
+    )
+    return session.execute(statement).mappings().all()
+
+
+def has_waiting(session: Session, until: date) -> bool:
+    """Tell whether an event up to a local date is still on its way, those given up left aside."""
+    statement = (
+        sa.select(OutboxEntry.event_id)
+        .join(ActivityEvent, ActivityEvent.event_id == OutboxEntry.event_id)
+        .where(OutboxEntry.dead_at.is_(None), ActivityEvent.local_date <= until)
+    )
+    return session.scalar(sa.select(statement.exists())) is True
+
+
 def readable(rows: Iterable[Row], read: Callable[[Row], RecordedEvent] = recorded_from_row) -> Iterator[RecordedEvent]:
     """Decode rows, leaving out those that this version cannot read."""
     for row in rows:

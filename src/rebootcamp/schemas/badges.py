@@ -22,6 +22,7 @@ from rebootcamp.schemas.base import (
     page_of,
 )
 from rebootcamp.schemas.challenges import EvidenceIn
+from rebootcamp.schemas.goals import AdvanceOut
 
 NOT_A_CODE = Message("Must be lower-case words joined by underscores.", "Mots en minuscules reliés par des tirets bas.")
 VALIDITY = validate.Range(1, 3660)
@@ -107,13 +108,6 @@ class BadgeTexts(ma.Schema):
 
     name = fields.String(required=True)
     description = fields.String(required=True)
-
-
-class AdvanceOut(ma.Schema):
-    """How far the caller is."""
-
-    value = fields.Integer(required=True)
-    target = fields.Integer(required=True)
 
 
 class BadgeOut(ma.Schema):

@@ -7,7 +7,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from rebootcamp.core.challenges import CADENCES, CATEGORIES, DIFFICULTIES, STATUSES, VALIDATIONS
+from rebootcamp.core.challenges import CADENCES, CATEGORIES, DIFFICULTIES, MAX_TEAM_TARGET, STATUSES, VALIDATIONS
 from rebootcamp.core.clock import iso
 from rebootcamp.core.languages import LANGUAGES, pick
 from rebootcamp.schemas.base import (
@@ -22,10 +22,12 @@ from rebootcamp.schemas.base import (
     page_of,
     refuse,
 )
+from rebootcamp.schemas.goals import AdvanceOut, Say, TeamOut, WindowOut, render_pursuit
 
 NOT_A_SLUG = Message("Must be lower-case words joined by hyphens.", "Mots en minuscules reliés par des traits d'union.")
 SLUG = validate.Regexp(r"^[a-z0-9]+(-[a-z0-9]+)*$", error=NOT_A_SLUG)
 MAX_REASON = 500
+TEAM_TARGET = validate.Range(1, MAX_TEAM_TARGET)
 
 
 class TranslationIn(RequestSchema):
@@ -73,6 +75,19 @@ class ChallengeCreate(RequestSchema):
     is_published = Boolean(load_default=True)
     starts_at = Instant(load_default=None, allow_none=True)
     ends_at = Instant(load_default=None, allow_none=True)
+    criteria = fields.Dict(
+        keys=fields.String(),
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "With validation `criteria`: what completes it, in the rule language of badges."},
+    )
+    requires_joining = Boolean(load_default=False)
+    team_target = Integer(
+        load_default=None,
+        allow_none=True,
+        validate=TEAM_TARGET,
+        metadata={"description": "What a group must reach together; `criteria` then say what each must give."},
+    )
 
     @ma.post_load
     def gather_texts(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -102,6 +117,9 @@ class ChallengePatch(RequestSchema):
     is_published = Boolean()
     starts_at = Instant(allow_none=True)
     ends_at = Instant(allow_none=True)
+    criteria = fields.Dict(keys=fields.String(), allow_none=True)
+    requires_joining = Boolean()
+    team_target = Integer(allow_none=True, validate=TEAM_TARGET)
 
 
 class ChallengeArguments(PageArguments):
@@ -162,10 +180,29 @@ class ChallengeOut(ma.Schema):
     starts_at = fields.DateTime(required=True, allow_none=True)
     ends_at = fields.DateTime(required=True, allow_none=True)
     completed = fields.Boolean(required=True, metadata={"description": "Validly, by the caller, in this period."})
+    criteria = fields.Dict(required=True, allow_none=True, metadata={"description": "What completes a timed one."})
+    criteria_text = fields.String(required=True, allow_none=True)
+    requires_joining = fields.Boolean(required=True)
+    team_target = fields.Integer(required=True, allow_none=True)
+    joined = fields.Boolean(required=True, metadata={"description": "Whether the caller takes part."})
+    advance = fields.Nested(AdvanceOut, required=True, allow_none=True, metadata={"description": "Of a timed one."})
+    window = fields.Nested(
+        WindowOut,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The dates that count now; null while closed, and when nothing is timed."},
+    )
     translations = fields.Dict(keys=fields.String(), values=fields.Nested(Texts), required=True)
     version = fields.Integer(required=True)
     answers = fields.List(fields.String(), metadata={"description": "For those who may edit it."})
     archived_at = fields.DateTime(allow_none=True, metadata={"description": "For those who may edit it."})
+
+
+class ChallengeDetail(ChallengeOut):
+    """One challenge: with the badges whose rules name it, and the caller's teams."""
+
+    reward_badges = fields.List(fields.String(), required=True)
+    teams = fields.List(fields.Nested(TeamOut), required=True)
 
 
 class StaffChallengeOut(ChallengeOut):
@@ -200,6 +237,14 @@ class RewardBadge(ma.Schema):
     points = fields.Integer(required=True)
 
 
+class RewardGoal(ma.Schema):
+    """A timed challenge that a deed completed."""
+
+    challenge_id = fields.Integer(required=True)
+    title = fields.String(required=True)
+    points = fields.Integer(required=True)
+
+
 class LevelChange(ma.Schema):
     """Level numbers around a deed."""
 
@@ -219,6 +264,7 @@ class RewardsOut(ma.Schema):
     points = fields.Integer(required=True)
     xp = fields.Integer(required=True)
     badges = fields.List(fields.Nested(RewardBadge), required=True)
+    goals = fields.List(fields.Nested(RewardGoal), required=True)
     level = fields.Nested(LevelChange, required=True)
     streak = fields.Nested(StreakNow, required=True)
 
@@ -250,8 +296,18 @@ class SubmissionOut(CompletionOut):
 SubmissionPage = page_of(SubmissionOut)
 
 
-def render_challenge(challenge: Any, language: str, *, completed: bool, for_staff: bool) -> dict[str, Any]:
-    """Return `ChallengeOut`, or `StaffChallengeOut`, of an entity."""
+def render_detail(view: Any, language: str, say: Say, *, for_staff: bool) -> dict[str, Any]:
+    """Return `ChallengeDetail` of a `services.challenges.ChallengeView`."""
+    return {
+        **render_challenge(view, language, say, for_staff=for_staff),
+        "reward_badges": list(view.reward_badges),
+        "teams": [vars(team) for team in view.teams],
+    }
+
+
+def render_challenge(view: Any, language: str, say: Say, *, for_staff: bool) -> dict[str, Any]:
+    """Return `ChallengeOut`, or `StaffChallengeOut`, of a `services.challenges.ChallengeView`."""
+    challenge = view.challenge
     texts = pick(challenge.translations, language)
     source = pick(challenge.co2e_source, language) if challenge.co2e_source else None
     rendered = {
@@ -269,7 +325,8 @@ def render_challenge(challenge: Any, language: str, *, completed: bool, for_staf
         "is_published": challenge.is_published,
         "starts_at": challenge.starts_at and iso(challenge.starts_at),
         "ends_at": challenge.ends_at and iso(challenge.ends_at),
-        "completed": completed,
+        "completed": view.completed,
+        **render_pursuit(challenge, view.pursuit, say),
         "translations": challenge.translations,
         "version": challenge.version,
     }

@@ -246,6 +246,10 @@ def render_completed(completion: Any, rewards: Any, names: Names, language: str)
             "points": rewards.points,
             "xp": rewards.xp,
             "badges": badges,
+            "goals": [
+                {"challenge_id": goal.challenge_id, "title": pick(goal.titles, language), "points": goal.points}
+                for goal in rewards.goals
+            ],
             "level": {"before": rewards.level_before, "after": rewards.level_after},
             "streak": {"daily": rewards.daily_streak},
         },

@@ -25,6 +25,8 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "challenge.revoked": Text(
         "“{title}” was taken back (-{points} points): {reason}", "Défi « {title} » annulé (-{points} points) : {reason}"
     ),
+    "challenge.joined": Text("Joined “{title}”", "Participation au défi « {title} »"),
+    "challenge.left": Text("Left “{title}”", "Abandon du défi « {title} »"),
     "badge.awarded": Text("Earned the badge “{name}” (+{points} points)", "Badge « {name} » obtenu (+{points} points)"),
     "badge.revoked": Text(
         "Lost the badge “{name}” (-{points} points): {reason}", "Badge « {name} » retiré (-{points} points) : {reason}"

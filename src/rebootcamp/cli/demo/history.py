@@ -21,6 +21,7 @@ from rebootcamp.core.errors import DomainError
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.services import accounts, badges, challenges
 from rebootcamp.services.accounts import NewAccount
+from rebootcamp.services.backfills import run_backfills
 from rebootcamp.storage.transactions import transaction
 
 BACKFILL_SECONDS = 60
@@ -137,7 +138,7 @@ class _Story:
         for badge in catalogue("badges"):
             badges.create_badge(self.actors["admin@example.org"], badge)
         # Nobody has a past yet, so the back-fills of the new badges end at once.
-        badges.run_backfills(BACKFILL_SECONDS)
+        run_backfills(BACKFILL_SECONDS)
         for entry in entries:
             challenge = challenges.create_challenge(self.actors["instructor@example.org"], entry)
             self._challenge_ids[entry["slug"]] = challenge.id

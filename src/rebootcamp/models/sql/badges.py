@@ -67,7 +67,9 @@ class RuleMeasure(Base):
 
 
 class BackfillJob(Base):
-    """Judging all past learners by a new or changed rule; `after_user_id` is where it goes on after a stop.
+    """Judging all past learners by a new or changed rule, of a badge or of a timed challenge.
+
+    `after_user_id` is where it goes on after a stop.
 
     `holders` is `keep` (whoever holds the badge keeps it) or `reevaluate`.
     """
@@ -78,10 +80,13 @@ class BackfillJob(Base):
         one_of("state", JOB_STATES),
         sa.Index("ix_backfill_jobs_waiting", "id", postgresql_where=sa.text("state = 'waiting'")),
         sa.Index("ix_backfill_jobs_badge", "badge_code", "id"),
+        sa.Index("ix_backfill_jobs_challenge", "challenge_id", "id"),
+        sa.CheckConstraint("num_nonnulls(badge_code, challenge_id) = 1", name="judges_one_thing"),
     )
 
     id: Mapped[Identity]
-    badge_code: Mapped[str] = mapped_column(sa.ForeignKey("badge_definitions.code"))
+    badge_code: Mapped[str | None] = mapped_column(sa.ForeignKey("badge_definitions.code"))
+    challenge_id: Mapped[int | None] = mapped_column(sa.ForeignKey("challenges.id"))
     rule_version: Mapped[int]
     holders: Mapped[str] = mapped_column(sa.Text)
     state: Mapped[str] = mapped_column(sa.Text, default="waiting")

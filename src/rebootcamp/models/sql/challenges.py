@@ -6,16 +6,20 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from rebootcamp.core.challenges import CADENCES, CATEGORIES, DIFFICULTIES, STATUSES, VALIDATIONS
+from rebootcamp.core.challenges import CADENCES, CATEGORIES, DIFFICULTIES, MAX_TEAM_TARGET, STATUSES, VALIDATIONS
 from rebootcamp.models.sql.columns import Identity, Instant, one_of
 from rebootcamp.storage.sql import Base
 
 
 class Challenge(Base):
-    """An ecological action; archived rather than deleted, because completions refer to it."""
+    """An ecological action; archived rather than deleted, because completions refer to it.
+
+    One with `criteria` is timed: it completes by itself. `opens_on` and `closes_on` are the local dates between which
+    its deeds count, the dates of `starts_at` and `ends_at` where they were set.
+    """
 
     __tablename__ = "challenges"
     __table_args__ = (
@@ -27,6 +31,16 @@ class Challenge(Base):
         sa.CheckConstraint("points BETWEEN 0 AND 10000", name="points_in_range"),
         sa.CheckConstraint("co2e_grams BETWEEN 0 AND 100000000", name="co2e_in_range"),
         sa.CheckConstraint("starts_at IS NULL OR ends_at IS NULL OR starts_at < ends_at", name="window_is_ordered"),
+        sa.CheckConstraint("(validation = 'criteria') = (criteria IS NOT NULL)", name="criteria_complete"),
+        sa.CheckConstraint("criteria IS NULL OR (cadence <> 'once' AND co2e_grams = 0)", name="criteria_have_window"),
+        sa.CheckConstraint(
+            "criteria IS NULL OR cadence <> 'event' OR (opens_on IS NOT NULL AND closes_on IS NOT NULL)",
+            name="event_is_bounded",
+        ),
+        sa.CheckConstraint(
+            f"team_target IS NULL OR (criteria IS NOT NULL AND team_target BETWEEN 1 AND {MAX_TEAM_TARGET})",
+            name="team_target_in_range",
+        ),
         sa.CheckConstraint("validation <> 'answer' OR cardinality(answers) > 0", name="answer_is_known"),
         sa.Index("ix_challenges_published", "id", postgresql_where=sa.text("is_published AND archived_at IS NULL")),
     )
@@ -45,6 +59,11 @@ class Challenge(Base):
     is_published: Mapped[bool] = mapped_column(default=True)
     starts_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
     ends_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    criteria: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    opens_on: Mapped[date | None]
+    closes_on: Mapped[date | None]
+    requires_joining: Mapped[bool] = mapped_column(default=False)
+    team_target: Mapped[int | None]
     archived_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
     version: Mapped[int] = mapped_column(default=1)
     created_by: Mapped[int | None] = mapped_column(sa.ForeignKey("users.id"))
@@ -108,3 +127,60 @@ class ChallengeCompletion(Base):
     reviewed_by: Mapped[int | None] = mapped_column(sa.ForeignKey("users.id"))
     reviewed_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
     review_reason: Mapped[str | None] = mapped_column(sa.Text)
+
+
+class ChallengeParticipation(Base):
+    """One stay of one learner in a timed challenge, from `joined_at` up to `left_at`."""
+
+    __tablename__ = "challenge_participations"
+    __table_args__ = (
+        sa.Index(
+            "uq_challenge_participations_current",
+            "challenge_id",
+            "user_id",
+            unique=True,
+            postgresql_where=sa.text("left_at IS NULL"),
+        ),
+        sa.Index("ix_challenge_participations_stays", "user_id", "challenge_id"),
+        sa.CheckConstraint("left_at >= joined_at", name="stay_is_ordered"),
+    )
+
+    id: Mapped[Identity]
+    challenge_id: Mapped[int] = mapped_column(sa.ForeignKey("challenges.id"))
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"))
+    joined_at: Mapped[Instant]
+    left_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+
+
+class ChallengeResult(Base):
+    """What came out of one window of a timed challenge, for ever: a trigger refuses any change.
+
+    `finishers_hash` is the SHA-256 of the ordered finishers (`services.challenges.results`).
+    """
+
+    __tablename__ = "challenge_results"
+
+    challenge_id: Mapped[int] = mapped_column(sa.ForeignKey("challenges.id"), primary_key=True)
+    period: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    opened_on: Mapped[date]
+    closed_on: Mapped[date]
+    participants: Mapped[int]
+    completed: Mapped[int]
+    finishers_hash: Mapped[str] = mapped_column(sa.Text)
+    teams: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    recorded_at: Mapped[Instant]
+
+
+class TeamContribution(Base):
+    """What one member's delivered deeds gave to one team challenge in one period; kept by the relay.
+
+    A row for each member, not a sum for each group: relays that work on different learners never meet.
+    """
+
+    __tablename__ = "team_contributions"
+
+    challenge_id: Mapped[int] = mapped_column(sa.ForeignKey("challenges.id"), primary_key=True)
+    period: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    group_id: Mapped[int] = mapped_column(sa.ForeignKey("groups.id"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"), primary_key=True)
+    value: Mapped[int] = mapped_column(sa.BigInteger)

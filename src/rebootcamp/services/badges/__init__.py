@@ -1,7 +1,7 @@
 """Badges: the catalogue, its rules and their trial, awards by hand and by back-fill."""
 
 from rebootcamp.services.badges.awards import award_badge, expire_awards, revoke_badge
-from rebootcamp.services.badges.backfill import get_backfill, run_backfills, work_on_backfills
+from rebootcamp.services.badges.backfill import get_backfill
 from rebootcamp.services.badges.catalogue import (
     BadgeView,
     Labels,
@@ -16,7 +16,7 @@ from rebootcamp.services.badges.definitions import create_badge, list_rules, upd
 from rebootcamp.services.badges.errors import AlreadyHeld, CodeTaken, NotHeld
 from rebootcamp.services.badges.lint import lint_catalogue, lint_rules
 from rebootcamp.services.badges.preview import Preview, preview_badge
-from rebootcamp.services.badges.why import say_rule, why_award
+from rebootcamp.services.badges.why import rule_teller, say_rule, why_award
 
 __all__ = [
     "AlreadyHeld",
@@ -40,9 +40,8 @@ __all__ = [
     "list_rules",
     "preview_badge",
     "revoke_badge",
-    "run_backfills",
+    "rule_teller",
     "say_rule",
     "update_badge",
     "why_award",
-    "work_on_backfills",
 ]

@@ -1,14 +1,6 @@
-"""The back-fill: judges every past learner by a new or changed rule, one at a time, and can be stopped anywhere.
-
-The relay works on it between its batches; `flask rules backfill` does it at once. One process at a time has the job.
-"""
+"""The back-fill of a badge: judging one past learner by its rule."""
 
 from __future__ import annotations
-
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -16,30 +8,12 @@ from sqlalchemy.orm import Session
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import NotFound
-from rebootcamp.core.failpoints import failpoint
-from rebootcamp.events.journal import LearnerLine, lock_line, record, save_line
+from rebootcamp.events.journal import LearnerLine, record
 from rebootcamp.models.sql.badges import BackfillJob
-from rebootcamp.models.sql.progress import LearnerState
-from rebootcamp.services.badges.histories import histories
-from rebootcamp.services.gamification.backfill import Trial
-from rebootcamp.services.gamification.engine import rules_of, standing_of
+from rebootcamp.services.gamification.engine import rules_of
+from rebootcamp.services.gamification.jobs import judge_past
 from rebootcamp.services.gamification.progression import RULE_CHANGED, award_of, revocation_of
-from rebootcamp.services.gamification.rulebook import RuleBook
-from rebootcamp.storage.locks import BACKFILL, try_exclusive
 from rebootcamp.storage.transactions import transaction
-
-PAGE: Final = 200
-TURN_SECONDS: Final = 0.25
-
-
-@dataclass
-class _Round:
-    """What one round did for a job."""
-
-    after_user_id: int
-    examined: int = 0
-    awarded: int = 0
-    revoked: int = 0
 
 
 def get_backfill(actor: Actor, code: str) -> BackfillJob:
@@ -53,109 +27,18 @@ def get_backfill(actor: Actor, code: str) -> BackfillJob:
     return job
 
 
-def run_backfills(seconds: float, tell: Callable[[BackfillJob], None] = lambda job: None) -> bool:
-    """Work on waiting jobs for about so long, oldest first; return whether something is left to do."""
-    deadline = time.monotonic() + seconds
-    # Cheap when nothing waits, which is nearly always: no lock is asked for.
-    while _waiting() is not None:
-        with try_exclusive(BACKFILL) as is_mine:
-            job = _waiting() if is_mine else None
-            if job is None:
-                return not is_mine
-            while job.state == "waiting" and time.monotonic() < deadline:
-                job = _run_page(job, deadline)
-                tell(job)
-            if job.state == "waiting":
-                return True
-    return False
-
-
-def work_on_backfills() -> bool:
-    """Take a short turn, between two batches of a relay."""
-    return run_backfills(TURN_SECONDS)
-
-
-def _waiting() -> BackfillJob | None:
-    statement = sa.select(BackfillJob).where(BackfillJob.state == "waiting").order_by(BackfillJob.id).limit(1)
-    with transaction() as session:
-        job = session.scalar(statement.execution_options(populate_existing=True))
-        session.expunge_all()
-    return job
-
-
-def _run_page(job: BackfillJob, deadline: float) -> BackfillJob:
-    """Judge the next learners; what one learner's judgement changed is saved together with how far the job came."""
-    learners = sa.select(LearnerState.user_id).where(LearnerState.user_id > job.after_user_id)
-    with transaction() as session:
-        user_ids = list(session.scalars(learners.order_by(LearnerState.user_id).limit(PAGE)))
-    round_ = _Round(job.after_user_id)
-    for user_id in user_ids:
-        with transaction() as session:
-            changes = _judge(session, job, user_id)
-            round_.examined += 1
-            round_.after_user_id = user_id
-            round_.awarded += changes > 0
-            round_.revoked += changes < 0
-            is_stopping = time.monotonic() >= deadline
-            if changes or is_stopping:
-                _save(session, job, round_, is_done=False)
-        failpoint("backfill.judged")
-        if changes:
-            round_ = _Round(user_id)
-        if is_stopping:
-            return _reread(job)
-    with transaction() as session:
-        _save(session, job, round_, is_done=len(user_ids) < PAGE)
-    return _reread(job)
-
-
-def _judge(session: Session, job: BackfillJob, user_id: int) -> int:
+def judge_badge(session: Session, job: BackfillJob, line: LearnerLine) -> int:
     """Return 1 when the learner got the badge, -1 when it was taken back, else 0."""
-    line = lock_line(user_id)
-    book, standing = rules_of(line), standing_of(line)
-    badge = book.badges.get(job.badge_code)
+    badge = rules_of(line).badges.get(job.badge_code or "")
     if badge is None or badge.version != job.rule_version:
         return 0
-    now = clock.now()
-    trial = Trial(badge.rule, frozenset(book.measures.missing(standing.measured)), book.curve)
-    deeds, undone = next(histories(session, trial, [user_id]))
-    verdict = trial.judge(badge.code, standing, deeds, undone, line.days.date_of(now))
-    _take_over(line, verdict.counters, book)
+    now, held = clock.now(), line.held_badges.get(badge.code)
+    verdict = judge_past(session, line, badge.rule, badge.code)
     if verdict.change == "gain" and verdict.met is not None:
         evidence = {"backfill": job.id, "met_on": verdict.met.day.isoformat()}
-        record(award_of(badge, user_id, verdict.met, evidence, now), occurred_at=now)
+        record(award_of(badge, line.user_id, verdict.met, evidence, now), occurred_at=now)
         return 1
-    if verdict.change == "lose" and job.holders == "reevaluate":
-        record(revocation_of(user_id, badge.code, standing.held[badge.code], RULE_CHANGED), occurred_at=now)
+    if verdict.change == "lose" and held and job.holders == "reevaluate":
+        record(revocation_of(line.user_id, badge.code, held, RULE_CHANGED), occurred_at=now)
         return -1
     return 0
-
-
-def _take_over(line: LearnerLine, counters: Mapping[str, Any], book: RuleBook) -> None:
-    """Keep the counters that were made, so that from now on every event continues them."""
-    if line.measured_version < book.version:
-        line.counters = dict(counters)
-        line.measured_version = book.version
-        save_line(line)
-
-
-def _save(session: Session, job: BackfillJob, round_: _Round, *, is_done: bool) -> None:
-    session.execute(
-        sa.update(BackfillJob)
-        .where(BackfillJob.id == job.id, BackfillJob.state == "waiting")
-        .values(
-            after_user_id=round_.after_user_id,
-            examined=BackfillJob.examined + round_.examined,
-            awarded=BackfillJob.awarded + round_.awarded,
-            revoked=BackfillJob.revoked + round_.revoked,
-            state="done" if is_done else "waiting",
-            updated_at=clock.now(),
-        )
-    )
-
-
-def _reread(job: BackfillJob) -> BackfillJob:
-    with transaction() as session:
-        found = session.get_one(BackfillJob, job.id, populate_existing=True)
-        session.expunge_all()
-    return found

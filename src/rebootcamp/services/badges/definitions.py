@@ -12,11 +12,14 @@ from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField, NotFound, StaleEdit
 from rebootcamp.core.languages import Text
-from rebootcamp.models.sql.badges import BackfillJob, BadgeDefinition, BadgeGrant, BadgeRule, RuleMeasure
+from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant, BadgeRule, RuleMeasure
+from rebootcamp.models.sql.challenges import Challenge
 from rebootcamp.models.sql.operations import AppMeta
-from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.badges.errors import CodeTaken
 from rebootcamp.services.gamification.criteria import measures_of
+from rebootcamp.services.gamification.goals import goal_of
+from rebootcamp.services.gamification.jobs import enqueue, supersede
+from rebootcamp.services.gamification.measures import Measure
 from rebootcamp.services.gamification.rules import compile_rule, named_badges, normalise
 from rebootcamp.storage.transactions import transaction, translating
 
@@ -37,7 +40,7 @@ def create_badge(actor: Actor, fields: Mapping[str, Any]) -> BadgeDefinition:
         _keep_rule(session, actor, badge)
         touch_rules(session)
         if badge.is_active:
-            _enqueue(session, badge, "keep")
+            enqueue(session, badge_code=badge.code, version=badge.rule_version, holders="keep")
     return badge
 
 
@@ -71,9 +74,9 @@ def update_badge(
         touch_rules(session)
         is_judged_anew = before != [getattr(badge, name) for name in _RULE_FIELDS] or holders == "reevaluate"
         if is_judged_anew:
-            _supersede(session, badge)
+            supersede(session, badge_code=badge.code)
         if badge.is_active and is_judged_anew:
-            _enqueue(session, badge, holders)
+            enqueue(session, badge_code=badge.code, version=badge.rule_version, holders=holders)
     return badge
 
 
@@ -109,13 +112,19 @@ def touch_rules(session: Session) -> None:
         .values(rules_version=AppMeta.rules_version + 1, catalogue_version=AppMeta.catalogue_version + 1)
         .returning(AppMeta.rules_version)
     )
-    needed = {
-        m.key for criteria in _rules_in_use(session) for m in measures_of(compile_rule(criteria)) if not m.is_standard
-    }
+    needed = {measure.key for measure in _measures_in_use(session) if not measure.is_standard}
     known = set(session.scalars(sa.select(RuleMeasure.key)))
     session.execute(sa.delete(RuleMeasure).where(RuleMeasure.key.in_(known - needed)))
     session.add_all(RuleMeasure(key=key, since=version) for key in sorted(needed - known))
     session.flush()
+
+
+def _measures_in_use(session: Session) -> Iterable[Measure]:
+    for criteria in _rules_in_use(session):
+        yield from measures_of(compile_rule(criteria))
+    timed = Challenge.criteria.is_not(None), Challenge.is_published, Challenge.archived_at.is_(None)
+    for challenge in session.scalars(sa.select(Challenge).where(*timed)):
+        yield from goal_of(challenge).measures
 
 
 def _rules_in_use(session: Session) -> Iterable[Mapping[str, Any]]:
@@ -142,27 +151,3 @@ def _keep_rule(session: Session, actor: Actor, badge: BadgeDefinition) -> None:
         )
     )
     session.flush()
-
-
-def _supersede(session: Session, badge: BadgeDefinition) -> None:
-    """End a back-fill that still waits: it would judge by a rule that is no more."""
-    session.execute(
-        sa.update(BackfillJob)
-        .where(BackfillJob.badge_code == badge.code, BackfillJob.state == "waiting")
-        .values(state="superseded", updated_at=clock.now())
-    )
-
-
-def _enqueue(session: Session, badge: BadgeDefinition, holders: str) -> None:
-    now = clock.now()
-    learners = session.scalar(sa.select(sa.func.count()).select_from(LearnerState)) or 0
-    session.add(
-        BackfillJob(
-            badge_code=badge.code,
-            rule_version=badge.rule_version,
-            holders=holders,
-            learners=learners,
-            created_at=now,
-            updated_at=now,
-        )
-    )

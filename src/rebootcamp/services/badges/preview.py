@@ -20,11 +20,11 @@ from rebootcamp.models.sql.accounts import DAY_COLUMNS, User
 from rebootcamp.models.sql.badges import BadgeDefinition, RuleMeasure
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.badges.definitions import refuse_unknown_badges
-from rebootcamp.services.badges.histories import histories
 from rebootcamp.services.gamification.backfill import Trial, Verdict
 from rebootcamp.services.gamification.criteria import Criterion, measures_of
 from rebootcamp.services.gamification.curves import load_curve
 from rebootcamp.services.gamification.engine import NEVER, standing_of
+from rebootcamp.services.gamification.histories import histories
 from rebootcamp.services.gamification.rules import compile_rule, normalise
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.transactions import transaction

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from rebootcamp.core.languages import Text
@@ -15,9 +16,14 @@ _MET: Final = Text("met", "rempli")
 
 
 def say_rule(criteria: Mapping[str, Any], language: str) -> str:
-    """Say criteria in words; the names of badges are only asked for when they occur."""
-    names = current_labels().names_in(language) if names_a_badge(criteria) else {}
-    return in_words(criteria, language, names)
+    """Say criteria in words."""
+    return rule_teller(language)(criteria)
+
+
+def rule_teller(language: str) -> Callable[[Mapping[str, Any]], str]:
+    """Return what says criteria in words; the names of badges are asked for once, and only when they occur."""
+    names = cache(lambda: current_labels().names_in(language))
+    return lambda criteria: in_words(criteria, language, names() if names_a_badge(criteria) else {})
 
 
 def why_award(award: Mapping[str, Any], labels: Labels, language: str) -> str:

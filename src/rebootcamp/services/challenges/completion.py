@@ -21,7 +21,7 @@ from rebootcamp.events.journal import LINE_COLUMNS, LINE_TABLES, LearnerLine, Re
 from rebootcamp.models.sql.accounts import CALLER_COLUMNS
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
 from rebootcamp.services.challenges.attempts import count_wrong, require_attempt
-from rebootcamp.services.challenges.errors import AlreadyCompleted, ChallengeClosed, WrongAnswer
+from rebootcamp.services.challenges.errors import AlreadyCompleted, ChallengeClosed, CompletesByItself, WrongAnswer
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
 
@@ -97,7 +97,7 @@ def complete_challenge(
 ) -> Completed:
     """Complete a challenge, or submit it where staff must approve.
 
-    Raises `NotFound`, `ChallengeClosed`, `WrongAnswer`, `TooManyAttempts`, `AlreadyCompleted`.
+    Raises `NotFound`, `ChallengeClosed`, `CompletesByItself`, `WrongAnswer`, `TooManyAttempts`, `AlreadyCompleted`.
     """
     now = clock.now()
     with transaction():
@@ -123,6 +123,7 @@ def described(challenge: Challenge | OpenChallenge, completion: ChallengeComplet
         "difficulty": challenge.difficulty,
         "cadence": challenge.cadence,
         "period": completion.period,
+        "is_goal": challenge.validation == "criteria",
     }
 
 
@@ -164,6 +165,8 @@ def _locked(caller: Caller, challenge_id: int, now: datetime) -> tuple[LearnerLi
         raise NotFound("challenge")
     if not (challenge.is_listed and challenge.is_in_time):
         raise ChallengeClosed
+    if challenge.validation == "criteria":
+        raise CompletesByItself
     return hold_line(row), challenge
 
 

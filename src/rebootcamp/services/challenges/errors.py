@@ -112,3 +112,63 @@ class SelfReview(DomainError):
         "Another member of staff must review this submission.",
         "Un autre membre de l'équipe doit examiner cette soumission.",
     )
+
+
+class CompletesByItself(DomainError):
+    """A timed challenge counts deeds; nobody completes it by hand."""
+
+    kind = Kind.CONFLICT
+    code = "completes_by_itself"
+    title = Text("Completes by itself", "Se réussit tout seul")
+    detail = Text(
+        "This challenge is completed as soon as your deeds meet its criteria; see advance.",
+        "Ce défi est réussi dès que vos actions remplissent ses critères ; voyez advance.",
+    )
+
+
+class NotJoinable(DomainError):
+    """Only timed challenges have participants."""
+
+    kind = Kind.CONFLICT
+    code = "not_joinable"
+    title = Text("Nothing to join", "Rien à rejoindre")
+    detail = Text(
+        "Only challenges with criteria can be joined; simply complete this one.",
+        "Seuls les défis à critères se rejoignent ; réalisez simplement celui-ci.",
+    )
+
+
+class AlreadyJoined(DomainError):
+    """One takes part once."""
+
+    kind = Kind.CONFLICT
+    code = "already_joined"
+    title = Text("Already joined", "Participation déjà enregistrée")
+    detail = Text(
+        "You already take part in this challenge.",
+        "Vous participez déjà à ce défi.",
+    )
+
+
+class NotJoined(DomainError):
+    """Only who takes part can leave."""
+
+    kind = Kind.CONFLICT
+    code = "not_joined"
+    title = Text("Not joined", "Aucune participation")
+    detail = Text(
+        "You do not take part in this challenge.",
+        "Vous ne participez pas à ce défi.",
+    )
+
+
+class NotTimed(DomainError):
+    """Only timed challenges have results."""
+
+    kind = Kind.CONFLICT
+    code = "not_timed"
+    title = Text("No results", "Aucun résultat")
+    detail = Text(
+        "Only challenges with criteria have windows and results.",
+        "Seuls les défis à critères ont des périodes et des résultats.",
+    )

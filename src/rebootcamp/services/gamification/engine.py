@@ -13,9 +13,11 @@ from rebootcamp.core.json import dumps_text
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.events.journal import LearnerLine
+from rebootcamp.models.sql.levels import CURVE_VERSION
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.gamification.criteria import measures_of
 from rebootcamp.services.gamification.curves import curve_at
+from rebootcamp.services.gamification.goals import goal_of
 from rebootcamp.services.gamification.levels import Curve
 from rebootcamp.services.gamification.measures import MeasureIndex
 from rebootcamp.services.gamification.progression import Standing, Step, advance
@@ -34,6 +36,12 @@ _RULES: Final = """
     WHERE d.is_active AND r.version = d.rule_version OR EXISTS (
         SELECT 1 FROM badge_grants g WHERE g.badge_code = r.badge_code AND g.rule_version = r.version
             AND g.origin = 'rule' AND g.revoked_at IS NULL)"""
+# Timed challenges of teams are known for ever: what was given to them can be counted again.
+_GOALS: Final = """
+    SELECT id, version, slug, translations, category, difficulty, cadence, points, criteria, opens_on, closes_on,
+        requires_joining, team_target, is_published AND archived_at IS NULL AS is_current
+    FROM challenges
+    WHERE criteria IS NOT NULL AND (team_target IS NOT NULL OR is_published AND archived_at IS NULL) ORDER BY id"""
 _MEASURES: Final = "SELECT key, since FROM rule_measures"
 # A counter that nobody announced yet is complete for no learner.
 NEVER: Final = 2**31 - 1
@@ -62,7 +70,18 @@ _cache = _RuleCache()
 
 def rules_of(line: LearnerLine) -> RuleBook:
     """Return the rules for a locked learner: never older than those by which the learner is measured."""
-    return _cache.get(max(line.rules_number, line.measured_version), line.curve_version)
+    return rules_at(max(line.rules_number, line.measured_version), line.curve_version)
+
+
+def rules_at(version: int, curve_version: str) -> RuleBook:
+    """Return the rules of versions that a statement has just read."""
+    return _cache.get(version, curve_version)
+
+
+def current_rules() -> RuleBook:
+    """Return the rules as they are now."""
+    row = fetch_all(f"SELECT m.rules_version, {CURVE_VERSION} FROM app_meta m", {})[0]  # noqa: S608
+    return rules_at(row["rules_version"], row["curve_version"])
 
 
 def load_rules(version: int, curve: Curve) -> RuleBook:
@@ -70,13 +89,17 @@ def load_rules(version: int, curve: Curve) -> RuleBook:
     rows = fetch_all(_RULES, {})
     badges = [(row["is_current"], _badge(row)) for row in rows]
     since = {row["key"]: row["since"] for row in fetch_all(_MEASURES, {})}
+    goals = [(row["is_current"], goal_of(SimpleNamespace(**row))) for row in fetch_all(_GOALS, {})]
     needed = {measure for _, badge in badges for measure in measures_of(badge.rule)}
+    needed |= {measure for is_current, goal in goals for measure in goal.measures if is_current}
     return RuleBook(
         badges={badge.code: badge for is_current, badge in badges if is_current},
         measures=MeasureIndex({measure: since.get(measure.key, NEVER) for measure in needed}),
         past_rules={(badge.code, badge.version): badge for is_current, badge in badges if not is_current},
         version=version,
         curve=curve,
+        goals={goal.challenge_id: goal for is_current, goal in goals if is_current},
+        team_goals=[goal for _, goal in goals if goal.team_target is not None],
     )
 
 
@@ -114,7 +137,8 @@ _LEDGERS: Final = """
         revoked_at = NULL, revoke_reason = NULL"""
 
 _ACTIVE_DAYS: Final = """
-    SELECT DISTINCT local_date FROM challenge_completions WHERE user_id = %(user_id)s AND status = 'validated'"""
+    SELECT DISTINCT d.local_date FROM challenge_completions d JOIN challenges c ON c.id = d.challenge_id
+    WHERE d.user_id = %(user_id)s AND d.status = 'validated' AND c.criteria IS NULL"""
 
 
 def active_days(user_id: int) -> list[date]:

@@ -50,9 +50,26 @@ def start_of(grain: str, day: date) -> date:
     return day
 
 
+def end_of(grain: str, day: date) -> date:
+    """Return the last day of the period."""
+    longest = {"day": 1, "week": 7, "month": 31, "season": 92, "year": 366}[grain]
+    return start_of(grain, start_of(grain, day) + timedelta(days=longest)) - timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the counters of a timed challenge look at: the period of a deed, within local dates, both included."""
+
+    grain: str | None = None
+    span: tuple[date, date] | None = None
+
+
 @dataclass(frozen=True)
 class Measure:
-    """What one counter counts. `span` limits it to deeds of these local dates, both included."""
+    """What one counter counts. `span` limits it to deeds of these local dates, both included.
+
+    `is_deed` leaves out what completes by itself: timed challenges must not feed one another.
+    """
 
     event: str
     where: tuple[tuple[str, str | int], ...] = ()
@@ -60,6 +77,7 @@ class Measure:
     distinct: str | None = None
     grain: str | None = None
     span: tuple[date, date] | None = None
+    is_deed: bool = False
 
     @cached_property
     def key(self) -> str:
@@ -70,12 +88,14 @@ class Measure:
             parts.append(f"per:{self.grain}")
         if self.span:
             parts.append(f"span:{self.span[0]}..{self.span[1]}")
+        if self.is_deed:
+            parts.append("deeds")
         return "|".join(parts)
 
     @property
     def is_standard(self) -> bool:
         """Tell whether every learner has this counter anyway, rule or no rule."""
-        is_plain = not (self.amount or self.distinct or self.grain or self.span)
+        is_plain = not (self.amount or self.distinct or self.grain or self.span or self.is_deed)
         return is_plain and (
             not self.where or (len(self.where) == 1 and self.where[0][0] in EVENTS[self.event].choices)
         )
@@ -83,6 +103,8 @@ class Measure:
     def matches(self, values: Values, day: date) -> bool:
         """Tell whether an occurrence counts."""
         if self.span and not self.span[0] <= day <= self.span[1]:
+            return False
+        if self.is_deed and values.get("is_goal"):
             return False
         return all(values.get(name) == value for name, value in self.where)
 

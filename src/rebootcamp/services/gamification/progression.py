@@ -10,7 +10,13 @@ from typing import Any, Final
 from rebootcamp.core import clock
 from rebootcamp.core.days import DayRule
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
-from rebootcamp.events.challenges import ChallengeCompleted, ChallengeFact, ChallengeRevoked
+from rebootcamp.events.challenges import (
+    ChallengeCompleted,
+    ChallengeFact,
+    ChallengeJoined,
+    ChallengeLeft,
+    ChallengeRevoked,
+)
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.services.gamification.criteria import (
     DAILY,
@@ -25,6 +31,7 @@ from rebootcamp.services.gamification.criteria import (
     readings_of,
     still_holds,
 )
+from rebootcamp.services.gamification.goals import barred_goal_key, joined_key
 from rebootcamp.services.gamification.levels import ONE_LEVEL, Curve, level_of
 from rebootcamp.services.gamification.measures import added, counter_key, occurrence, tally
 from rebootcamp.services.gamification.rulebook import Badge, RuleBook
@@ -92,6 +99,9 @@ def advance(
         return _badge_awarded(standing, event, fact, rules)
     if isinstance(fact, BadgeRevoked):
         return _badge_revoked(standing, event, fact, rules)
+    if isinstance(fact, ChallengeJoined | ChallengeLeft):
+        change = {joined_key(fact.challenge_id): 1 if isinstance(fact, ChallengeJoined) else -1}
+        return Step(replace(standing, counters=added(standing.counters, change)))
     counted = occurrence(fact.type)
     if counted is None:
         # A repaired day may lengthen a streak, and so earn a badge.
@@ -166,6 +176,8 @@ def _challenge_changes(fact: Fact, sign: int) -> dict[str, int]:
     }
     if fact.is_first if isinstance(fact, ChallengeCompleted) else fact.is_last:
         changes |= {CHALLENGES: sign, counter_key(CHALLENGES, "category", fact.category): sign}
+    if isinstance(fact, ChallengeRevoked) and fact.is_goal and fact.reason not in AUTOMATIC:
+        changes[barred_goal_key(fact.challenge_id, fact.period)] = 1
     return changes
 
 

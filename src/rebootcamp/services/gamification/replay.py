@@ -28,9 +28,7 @@ def replay(
     standing = Standing(measured=measured)
     days: Counter[date] = Counter()
     for event in events:
-        if isinstance(event.fact, ChallengeCompleted):
-            days[event.local_date] += 1
-        elif isinstance(event.fact, ChallengeRevoked):
-            days[event.local_date] -= 1
+        if isinstance(event.fact, ChallengeCompleted | ChallengeRevoked) and not event.fact.is_goal:
+            days[event.local_date] += 1 if isinstance(event.fact, ChallengeCompleted) else -1
         standing = advance(standing, event, measures, lambda: +days, rest_days).standing
     return standing

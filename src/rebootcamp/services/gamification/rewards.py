@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rebootcamp.core import clock
 from rebootcamp.events.badges import BadgeAwarded
+from rebootcamp.events.challenges import ChallengeCompleted
 from rebootcamp.events.journal import Recorded, Totals
 from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.engine import standing_of
@@ -16,7 +17,10 @@ from rebootcamp.services.gamification.streaks import off_days
 
 @dataclass(frozen=True)
 class Rewards:
-    """Points and XP of the deed itself, the badges it brought (each with its own points), and where it leads."""
+    """Points and XP of the deed itself, what it brought beside (each with its own points), and where it leads.
+
+    `goals` are the timed challenges that it completed.
+    """
 
     points: int
     xp: int
@@ -25,6 +29,7 @@ class Rewards:
     level_after: int
     daily_streak: int
     totals: Totals
+    goals: tuple[ChallengeCompleted, ...] = ()
 
 
 def rewards_of(recorded: Recorded) -> Rewards:
@@ -43,4 +48,5 @@ def rewards_of(recorded: Recorded) -> Rewards:
         # An old deed that was approved only now may have joined a run that is over.
         daily_streak=streak.as_of(line.days.date_of(clock.now()), off),
         totals=after,
+        goals=tuple(fact for event in recorded.events[1:] if isinstance(fact := event.fact, ChallengeCompleted)),
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from rebootcamp.services.gamification.criteria import Criterion, measures_of, watched
+from rebootcamp.services.gamification.goals import Goal
 from rebootcamp.services.gamification.levels import ONE_LEVEL, Curve
-from rebootcamp.services.gamification.measures import MeasureIndex
+from rebootcamp.services.gamification.measures import Measure, MeasureIndex
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Badge:
 class RuleBook:
     """The active badges, with the curve of levels that rules may ask for.
 
-    `past_rules`, by code and version, are those on which somebody's badge still rests.
+    `past_rules`, by code and version, are those on which somebody's badge still rests. `goals` are the timed
+    challenges in force, by id; `team_goals` those of teams, archived ones too: what was given to them stays known.
     """
 
     badges: Mapping[str, Badge] = field(default_factory=dict)
@@ -45,6 +47,8 @@ class RuleBook:
     past_rules: Mapping[tuple[str, int], Badge] = field(default_factory=dict)
     version: int = 0
     curve: Curve = field(default_factory=lambda: ONE_LEVEL)
+    goals: Mapping[int, Goal] = field(default_factory=dict)
+    team_goals: Sequence[Goal] = ()
 
     @cached_property
     def _by_signal(self) -> Mapping[str, list[Badge]]:
@@ -67,6 +71,37 @@ class RuleBook:
         found = {badge.code: badge for signal in signals for badge in self._by_signal.get(signal, ())}
         return [badge for _, badge in sorted(found.items()) if self._is_counted(badge, measured)]
 
+    def known_goals(self, measured: int) -> list[Goal]:
+        """Return the goals whose counters a learner has, by id; `measured`: as far as one is measured."""
+        return [goal for goal, since in self._goals if since <= measured]
+
+    def goals_counting(self, measures: Iterable[Measure], measured: int) -> list[Goal]:
+        """Return the goals that count one of the measures, of those whose counters a learner has."""
+        found = {goal.challenge_id: goal for measure in measures for goal in self._goals_by_measure.get(measure, ())}
+        return [goal for number, goal in sorted(found.items()) if self._since(goal) <= measured]
+
+    def rewards(self, challenge_id: int) -> list[str]:
+        """Return the badges whose rules name a challenge."""
+        named = ("challenge_id", challenge_id)
+        return sorted(
+            code for code, badge in self.badges.items() if any(named in m.where for m in measures_of(badge.rule))
+        )
+
+    @cached_property
+    def _goals(self) -> list[tuple[Goal, int]]:
+        return [(goal, self._since(goal)) for _, goal in sorted(self.goals.items())]
+
+    @cached_property
+    def _goals_by_measure(self) -> Mapping[Measure, list[Goal]]:
+        by_measure: dict[Measure, list[Goal]] = {}
+        for goal in self.goals.values():
+            for measure in measures_of(goal.rule):
+                by_measure.setdefault(measure, []).append(goal)
+        return by_measure
+
+    def _since(self, goal: Goal) -> int:
+        return max(self.measures.since.get(measure, 0) for measure in goal.measures)
+
     def judging(self, code: str, version: int, measured: int) -> Badge | None:
         """Return the badge with the rule by which an award was made, or None when nobody can judge by it any more.
 
@@ -85,8 +120,11 @@ class RuleBook:
         return RuleBook(measures=self.measures, version=self.version)
 
 
-def rule_book(badges: Iterable[Badge], measures: Mapping[str, int] | None = None) -> RuleBook:
-    """Return the book of some badges; `measures` says since which version each counter is kept (by default always)."""
-    by_code = {badge.code: badge for badge in badges}
+def rule_book(
+    badges: Iterable[Badge], measures: Mapping[str, int] | None = None, goals: Iterable[Goal] = ()
+) -> RuleBook:
+    """Return the book of some badges and goals; `measures` says since when each counter is kept (by default always)."""
+    by_code, by_id = {badge.code: badge for badge in badges}, {goal.challenge_id: goal for goal in goals}
     needed = {measure for badge in by_code.values() for measure in measures_of(badge.rule)}
-    return RuleBook(by_code, MeasureIndex({m: (measures or {}).get(m.key, 0) for m in needed}))
+    needed |= {measure for goal in by_id.values() for measure in goal.measures}
+    return RuleBook(by_code, MeasureIndex({m: (measures or {}).get(m.key, 0) for m in needed}), goals=by_id)

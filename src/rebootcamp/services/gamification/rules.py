@@ -11,7 +11,7 @@ from typing import Any, Final
 from rebootcamp.core.errors import InvalidField
 from rebootcamp.core.languages import Text
 from rebootcamp.services.gamification.criteria import All, AnyOf, Between, Counted, Criterion, HoldsBadge, Not, Total
-from rebootcamp.services.gamification.measures import GRAINS, Measure
+from rebootcamp.services.gamification.measures import GRAINS, Measure, Window
 from rebootcamp.services.gamification.vocabulary import EVENTS, SHORT_FORMS, Countable
 
 MAX_THRESHOLD: Final = 1_000_000
@@ -53,22 +53,25 @@ def named_badges(criteria: Body, pointer: str = "/criteria") -> Iterator[tuple[s
         yield from named_badges(part, f"{pointer}/{kind}{step}")
 
 
-def compile_rule(criteria: Body, pointer: str = "/criteria") -> Criterion:
-    """Compile normalised criteria; raise `InvalidField` that points at the part which cannot be understood."""
-    return _Compiler().compile(criteria, pointer, 1)
+def compile_rule(criteria: Body, pointer: str = "/criteria", window: Window | None = None) -> Criterion:
+    """Compile normalised criteria; raise `InvalidField` that points at the part which cannot be understood.
+
+    With a `window`, all that is counted is counted in it, and the criteria may not name periods of their own.
+    """
+    return _Compiler(window).compile(criteria, pointer, 1)
 
 
 class _Compiler:
     """One compilation: it counts the criteria, so that a rule stays cheap however it is nested."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: Window | None) -> None:
         self._seen = 0
         self._kinds: Mapping[str, Callable[[Any, str, int], Criterion]] = {
             "all": partial(self._group, All),
             "any": partial(self._group, AnyOf),
             "not": lambda body, pointer, depth: Not(self.compile(body, pointer, depth + 1)),
-            "count": lambda body, pointer, _: _compile_count(_object(body, pointer), pointer),
-            "sum": lambda body, pointer, _: _compile_sum(_object(body, pointer), pointer),
+            "count": lambda body, pointer, _: _compile_count(_object(body, pointer), pointer, window),
+            "sum": lambda body, pointer, _: _compile_sum(_object(body, pointer), pointer, window),
             "points": lambda body, pointer, _: _compile_total("points", _object(body, pointer), pointer),
             "xp": lambda body, pointer, _: _compile_total("xp", _object(body, pointer), pointer),
             "level": lambda body, pointer, _: _compile_total("level", _object(body, pointer), pointer, MAX_LEVEL),
@@ -104,7 +107,7 @@ class _Compiler:
         return form(tuple(self.compile(part, f"{pointer}/{index}", depth + 1) for index, part in enumerate(body)))
 
 
-def _compile_count(body: Body, pointer: str) -> Criterion:
+def _compile_count(body: Body, pointer: str, window: Window | None) -> Criterion:
     _only_keys(body, {"event", "where", "at_least", "distinct", "within_days", "per"}, pointer)
     event, countable = _event(body, pointer)
     distinct = body.get("distinct")
@@ -116,16 +119,16 @@ def _compile_count(body: Body, pointer: str) -> Criterion:
         and _number(body, "at_least", pointer) > len(countable.choices[distinct])
     ):
         raise _refused(f"{pointer}/at_least", "There are not so many values.", "Il n'existe pas autant de valeurs.")
-    return _counted(event, countable, body, pointer, distinct=distinct)
+    return _counted(event, countable, body, pointer, window, distinct=distinct)
 
 
-def _compile_sum(body: Body, pointer: str) -> Criterion:
+def _compile_sum(body: Body, pointer: str, window: Window | None) -> Criterion:
     _only_keys(body, {"event", "field", "where", "at_least", "within_days", "per"}, pointer)
     event, countable = _event(body, pointer)
     amount = body.get("field")
     if not isinstance(amount, str) or amount not in countable.amounts:
         raise _refused(f"{pointer}/field", "No such field can be summed.", "Ce champ ne peut pas être additionné.")
-    return _counted(event, countable, body, pointer, amount=amount)
+    return _counted(event, countable, body, pointer, window, amount=amount)
 
 
 def _counted(
@@ -133,10 +136,15 @@ def _counted(
     countable: Countable,
     body: Body,
     pointer: str,
+    window: Window | None,
     *,
     amount: str | None = None,
     distinct: str | None = None,
 ) -> Criterion:
+    at_least, where = _number(body, "at_least", pointer), _where(body, countable, pointer)
+    if window is not None:
+        _refuse_own_period(body, pointer)
+        return Counted(Measure(event, where, amount, distinct, window.grain, window.span, is_deed=True), at_least)
     within, grain = None, _optional_choice(body, "per", GRAINS, pointer)
     if "within_days" in body:
         if grain is not None:
@@ -144,8 +152,17 @@ def _counted(
                 f"{pointer}/per", "Give within_days or per, not both.", "Indiquez within_days ou per, pas les deux."
             )
         within, grain = _number(body, "within_days", pointer, MAX_DAYS), "day"
-    measure = Measure(event, _where(body, countable, pointer), amount, distinct, grain)
-    return Counted(measure, _number(body, "at_least", pointer), within)
+    return Counted(Measure(event, where, amount, distinct, grain), at_least, within)
+
+
+def _refuse_own_period(body: Body, pointer: str) -> None:
+    for key in ("within_days", "per"):
+        if key in body:
+            raise _refused(
+                f"{pointer}/{key}",
+                "A timed challenge counts over its own window.",
+                "Un défi à critères compte sur sa propre période.",
+            )
 
 
 def _event(body: Body, pointer: str) -> tuple[str, Countable]:

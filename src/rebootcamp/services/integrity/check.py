@@ -39,7 +39,7 @@ from rebootcamp.services.gamification.rest_days import Calendar, rest_of
 from rebootcamp.services.gamification.rulebook import RuleBook
 from rebootcamp.services.integrity.boards import Boards
 from rebootcamp.services.integrity.report import Finding, Report
-from rebootcamp.services.integrity.totals import ExpectedSavings, counted_members
+from rebootcamp.services.integrity.totals import ExpectedGoals, ExpectedSavings, counted_members
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, common_cut
 from rebootcamp.storage.documents import by_id
@@ -95,7 +95,7 @@ def check_stores() -> Report:
         _check_curve(report, cut)
         ledgers = _read_ledgers(cut)
         report.pending = sum(map(len, ledgers.pending.values()))
-        boards, savings = Boards(), ExpectedSavings()
+        boards, savings, goals = Boards(), ExpectedSavings(), ExpectedGoals(cut, ledgers.rules.team_goals)
         known: set[int] = set()
         for user_id, group in groupby(stream_events(cut.sql), key=lambda row: row["user_id"]):
             rows = list(group)
@@ -104,11 +104,16 @@ def check_stores() -> Report:
             report.events += len(rows)
             boards.count(user_id, rows, ledgers.pending.get(user_id, set()))
             savings.count(rows, ledgers.pending.get(user_id, set()))
+            goals.count(rows, ledgers.pending.get(user_id, set()))
             _check_learner(report, cut, ledgers, rows)
         with report.examining("strangers", "documents"):
             _check_strangers(report, cut, ledgers, known)
         boards.check(report, cut)
-        for invariant, subject, found, expected in (*savings.compared(cut), *counted_members(cut)):
+        for invariant, subject, found, expected in (
+            *savings.compared(cut),
+            *counted_members(cut),
+            *goals.compared(cut),
+        ):
             report.expect(invariant, subject, found, expected)
         _check_outbox(report, cut)
     return report

@@ -1,0 +1,270 @@
+"""What came out of a timed challenge: provisional while its window is open, recorded once and for ever when it closed.
+
+Results are a photograph: a completion that is taken back later leaves the score, not the recorded result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from rebootcamp.core import clock
+from rebootcamp.core.actors import Actor
+from rebootcamp.core.challenges import days_of
+from rebootcamp.core.days import ONE_DAY
+from rebootcamp.core.errors import InvalidField, NotFound
+from rebootcamp.core.languages import Text
+from rebootcamp.core.pages import Page, PageRequest, paginate
+from rebootcamp.events.store import has_waiting
+from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion, ChallengeResult
+from rebootcamp.services.challenges.catalogue import get_challenge
+from rebootcamp.services.challenges.errors import NotTimed
+from rebootcamp.services.challenges.teams import TeamStanding, reward_all, team_standings
+from rebootcamp.services.gamification.goals import GRAIN_OF, Goal, goal_of
+from rebootcamp.services.gamification.measures import start_of
+from rebootcamp.storage.transactions import transaction
+
+ORDER: Final = "finishers"
+TEAMS_SHOWN: Final = 100
+WINDOWS_A_TURN: Final = 20
+# A date ends last at UTC-12, twelve hours after it ended at Greenwich.
+_LAST_PLACE: Final = time(12, tzinfo=UTC)
+
+# The one place that decides under which name finishers are shown.
+SHOWN_NAME: Final = User.display_name
+
+# Whoever joined, completed, or did anything that counts.
+_PARTICIPANTS: Final = sa.text("""
+    SELECT count(*) FROM learner_states s
+    WHERE EXISTS (
+        SELECT 1 FROM challenge_participations p WHERE p.user_id = s.user_id AND p.challenge_id = :challenge_id
+            AND p.joined_at < :closes_at AND (p.left_at IS NULL OR p.left_at >= :opens_at))
+    OR EXISTS (
+        SELECT 1 FROM challenge_completions d WHERE d.user_id = s.user_id AND d.challenge_id = :challenge_id
+            AND d.period = :period AND d.status = 'validated')
+    OR EXISTS (
+        SELECT 1 FROM unnest(CAST(:keys AS text[])) AS k (key)
+        WHERE CASE jsonb_typeof(s.counters -> k.key)
+            WHEN 'number' THEN true
+            WHEN 'object' THEN EXISTS (
+                SELECT 1 FROM jsonb_object_keys(s.counters -> k.key) AS part
+                WHERE CAST(:first AS text) IS NULL OR left(part, 10) = :first) END)""")
+
+
+@dataclass(frozen=True)
+class Finisher:
+    """One completion, with its place by time."""
+
+    place: int
+    user_id: int
+    display_name: str
+    completed_at: datetime
+    completion_id: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """The outcome of one window. `recorded_at` and `finishers_hash` are None while it is provisional."""
+
+    challenge_id: int
+    period: str
+    opened_on: date
+    closed_on: date | None
+    participants: int
+    completed: int
+    finishers: Page[Finisher]
+    teams: Sequence[TeamStanding]
+    finishers_hash: str | None
+    recorded_at: datetime | None
+
+
+def get_results(actor: Actor, challenge_id: int, period: str | None, page: PageRequest) -> Results:
+    """Return the results of a period, by default of the current or last one.
+
+    Raises `NotFound`, `NotTimed`, `InvalidField` for a text that names no period of the challenge.
+    """
+    challenge = get_challenge(actor, challenge_id).challenge
+    if challenge.criteria is None:
+        raise NotTimed
+    goal = goal_of(challenge)
+    day = _day_in(goal, period, actor.days.date_of(clock.now()))
+    window, name = goal.window(day), goal.period(day)
+    if window is None:
+        raise NotFound("period")
+    with transaction() as session:
+        recorded = session.get(ChallengeResult, (challenge_id, name), populate_existing=True)
+        outcome = _recorded(recorded) if recorded else _provisional(session, goal, day, name, actor)
+        finishers = _finishers(session, challenge_id, name, recorded, page)
+    bounds = (recorded.opened_on, recorded.closed_on) if recorded else (window[0] or day, window[1])
+    return Results(challenge_id, name, *bounds, finishers=finishers, **outcome)
+
+
+def close_windows() -> int:
+    """Record the results of windows that are over everywhere; return how many there were."""
+    with transaction() as session:
+        due = list(_due(session, clock.now()))[:WINDOWS_A_TURN]
+    return sum(_close(challenge_id, day) for challenge_id, day in due)
+
+
+def hash_of(finishers: Iterable[tuple[int, datetime]]) -> str:
+    """Return the SHA-256 of the finishers in order, a line `<user_id> <completed_at>` for each."""
+    digest = hashlib.sha256()
+    for user_id, completed_at in finishers:
+        digest.update(f"{user_id} {clock.iso(completed_at)}\n".encode())
+    return digest.hexdigest()
+
+
+def _day_in(goal: Goal, period: str | None, today: date) -> date:
+    if period is None:
+        # Before it opens, the first window; after it closed, the last one.
+        return min(max(today, goal.opens_on or today), goal.closes_on or date.max)
+    if goal.cadence == period == "event" and goal.opens_on:
+        return goal.opens_on
+    try:
+        first, last = days_of(goal.cadence, period)
+    except ValueError:
+        message = Text("This challenge has no such period.", "Ce défi n'a pas de telle période.")
+        raise InvalidField("/period", message) from None
+    # A first window may begin in the middle of its period.
+    return goal.opens_on if goal.opens_on and first < goal.opens_on <= last else first
+
+
+def _recorded(result: ChallengeResult) -> dict[str, Any]:
+    return {
+        "participants": result.participants,
+        "completed": result.completed,
+        "teams": [TeamStanding(**team) for team in result.teams],
+        "finishers_hash": result.finishers_hash,
+        "recorded_at": result.recorded_at,
+    }
+
+
+def _provisional(session: Session, goal: Goal, day: date, period: str, actor: Actor) -> dict[str, Any]:
+    completed = sa.select(sa.func.count()).select_from(ChallengeCompletion).where(*_validly(goal.challenge_id, period))
+    teams = team_standings(session, goal, period, actor.user_id) if goal.team_target is not None else []
+    return {
+        "participants": _participants(session, goal, day, period),
+        "completed": session.scalar(completed) or 0,
+        "teams": teams[:TEAMS_SHOWN],
+        "finishers_hash": None,
+        "recorded_at": None,
+    }
+
+
+def _participants(session: Session, goal: Goal, day: date, period: str) -> int:
+    grain = GRAIN_OF[goal.cadence]
+    first, last = goal.window(day) or (None, None)
+    parameters = {
+        "challenge_id": goal.challenge_id,
+        "period": period,
+        "keys": sorted(measure.key for measure in goal.measures - {goal.done}),
+        "first": start_of(grain, day).isoformat() if grain else None,
+        "opens_at": datetime.combine(first or date.min, time.min, tzinfo=UTC),
+        "closes_at": _ended_everywhere(last) if last else datetime.max.replace(tzinfo=UTC),
+    }
+    return int(session.execute(_PARTICIPANTS, parameters).scalar_one())
+
+
+def _validly(challenge_id: int, period: str) -> tuple[sa.ColumnElement[bool], ...]:
+    table = ChallengeCompletion
+    return table.challenge_id == challenge_id, table.period == period, table.status == "validated"
+
+
+def _finishers(
+    session: Session, challenge_id: int, period: str, recorded: ChallengeResult | None, page: PageRequest
+) -> Page[Finisher]:
+    table = ChallengeCompletion
+    counts = table.status == "validated"
+    if recorded is not None:
+        # What was taken back after the photograph is still on it.
+        counts = sa.or_(counts, sa.and_(table.status == "revoked", table.reviewed_at > recorded.recorded_at))
+        counts = sa.and_(counts, table.completed_at <= recorded.recorded_at)
+    statement = (
+        sa.select(table.user_id, SHOWN_NAME, table.completed_at, table.id)
+        .join(User, User.id == table.user_id)
+        .where(table.challenge_id == challenge_id, table.period == period, counts)
+    )
+    key, places = page.key(ORDER, (int, str, int)), 0
+    if key is not None:
+        places = int(key[0])
+        statement = statement.where(sa.tuple_(table.completed_at, table.id) > sa.tuple_(_instant(key[1]), key[2]))
+    rows = session.execute(statement.order_by(table.completed_at, table.id).limit(page.limit + 1)).all()
+    found = [Finisher(place, *row) for place, row in enumerate(rows, places + 1)]
+    return paginate(found, page.limit, ORDER, lambda one: (one.place, clock.iso(one.completed_at), one.completion_id))
+
+
+def _instant(text: object) -> datetime:
+    try:
+        return clock.parse(str(text))
+    except ValueError:
+        message = Text("This cursor belongs to no page of this list.", "Ce curseur n'appartient à aucune page.")
+        raise InvalidField("/cursor", message, "invalid_cursor") from None
+
+
+def _due(session: Session, now: datetime) -> Iterator[tuple[int, date]]:
+    """Yield the windows that ended and have no result, a challenge and its last day each, oldest first."""
+    last = sa.select(sa.func.max(ChallengeResult.closed_on)).where(ChallengeResult.challenge_id == Challenge.id)
+    statement = sa.select(Challenge, last.scalar_subquery()).where(
+        Challenge.criteria.is_not(None),
+        Challenge.is_published,
+        sa.or_(Challenge.cadence != "event", last.scalar_subquery().is_(None)),
+    )
+    for challenge, closed_on in session.execute(statement.order_by(Challenge.id)):
+        goal = goal_of(challenge)
+        day = closed_on + ONE_DAY if closed_on else max(challenge.created_at.date(), goal.opens_on or date.min)
+        if goal.cadence == "event" and goal.closes_on and not closed_on:
+            # One that was announced after its time is over all the same.
+            day = min(day, goal.closes_on)
+        ends_at = min(now, challenge.archived_at or now)
+        while (
+            (window := goal.window(day)) is not None and window[1] is not None and (window[0] or day) <= ends_at.date()
+        ):
+            if _ended_everywhere(window[1]) > now:
+                break
+            yield challenge.id, window[1]
+            day = window[1] + ONE_DAY
+
+
+def _ended_everywhere(day: date) -> datetime:
+    return datetime.combine(day + timedelta(days=1), _LAST_PLACE)
+
+
+def _close(challenge_id: int, last_day: date) -> bool:
+    now = clock.now()
+    with transaction() as session:
+        goal = goal_of(session.get_one(Challenge, challenge_id, populate_existing=True))
+        is_settled = goal.team_target is None or not has_waiting(session, last_day)
+    period, window = goal.period(last_day), goal.window(last_day)
+    if window is None or not is_settled:
+        return False
+    if goal.team_target is not None:
+        reward_all(goal, period)
+    with transaction() as session:
+        session.execute(sa.text("SET LOCAL statement_timeout = '60s'"))
+        table = ChallengeCompletion
+        order = sa.select(table.user_id, table.completed_at).where(*_validly(challenge_id, period))
+        finishers = [(row[0], row[1]) for row in session.execute(order.order_by(table.completed_at, table.id))]
+        teams = team_standings(session, goal, period, 0) if goal.team_target is not None else []
+        values = {
+            "challenge_id": challenge_id,
+            "period": period,
+            "opened_on": window[0],
+            "closed_on": last_day,
+            "participants": _participants(session, goal, last_day, period),
+            "completed": len(finishers),
+            "finishers_hash": hash_of(finishers),
+            "teams": [vars(team) for team in teams[:TEAMS_SHOWN]],
+            "recorded_at": now,
+        }
+        made = session.execute(
+            insert(ChallengeResult).values(values).on_conflict_do_nothing().returning(ChallengeResult.period)
+        )
+        return made.first() is not None

@@ -1,0 +1,69 @@
+"""What back-fills of badges and of timed challenges share: asking for one, ending one, and judging one's past."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from rebootcamp.core import clock
+from rebootcamp.events.journal import LearnerLine, save_line
+from rebootcamp.models.sql.badges import BackfillJob
+from rebootcamp.models.sql.progress import LearnerState
+from rebootcamp.services.gamification.backfill import Trial, Verdict
+from rebootcamp.services.gamification.criteria import Criterion
+from rebootcamp.services.gamification.engine import rules_of, standing_of
+from rebootcamp.services.gamification.histories import histories
+from rebootcamp.services.gamification.rulebook import RuleBook
+
+
+def enqueue(
+    session: Session, *, badge_code: str | None = None, challenge_id: int | None = None, version: int, holders: str
+) -> None:
+    """Ask for a back-fill of a badge or of a timed challenge."""
+    now = clock.now()
+    learners = session.scalar(sa.select(sa.func.count()).select_from(LearnerState)) or 0
+    session.add(
+        BackfillJob(
+            badge_code=badge_code,
+            challenge_id=challenge_id,
+            rule_version=version,
+            holders=holders,
+            learners=learners,
+            created_at=now,
+            updated_at=now,
+        )
+    )
+
+
+def supersede(session: Session, *, badge_code: str | None = None, challenge_id: int | None = None) -> None:
+    """End a back-fill that still waits: it would judge by a rule that is no more."""
+    is_same = BackfillJob.badge_code == badge_code if badge_code else BackfillJob.challenge_id == challenge_id
+    session.execute(
+        sa.update(BackfillJob)
+        .where(is_same, BackfillJob.state == "waiting")
+        .values(state="superseded", updated_at=clock.now())
+    )
+
+
+def judge_past(session: Session, line: LearnerLine, rule: Criterion, code: str = "") -> Verdict:
+    """Try a rule, as that of badge `code`, on all that a learner did.
+
+    Every counter of the rules in force is kept from now on.
+    """
+    book, standing = rules_of(line), standing_of(line)
+    trial = Trial(rule, frozenset(book.measures.missing(standing.measured)), book.curve)
+    deeds, undone = next(histories(session, trial, [line.user_id]))
+    verdict = trial.judge(code, standing, deeds, undone, line.days.date_of(clock.now()))
+    _take_over(line, verdict.counters, book)
+    return verdict
+
+
+def _take_over(line: LearnerLine, counters: Mapping[str, Any], book: RuleBook) -> None:
+    """Keep the counters that were made, so that from now on every event continues them."""
+    if line.measured_version < book.version:
+        line.counters = dict(counters)
+        line.measured_version = book.version
+        save_line(line)
