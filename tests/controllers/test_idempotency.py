@@ -61,6 +61,8 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "POST", "/api/badges", badge, 201
     yield "PATCH", "/api/badges/new", {"points": 2}, 200
     yield "POST", "/api/badges/preview", {"criteria": CRITERIA}, 200
+    yield "PATCH", "/api/leaderboards/settings", {"students_see": "full"}, 200
+    yield "POST", "/api/leaderboards/weekly/freeze", {"period": "2026-W01"}, 201
     yield "POST", f"{ada.path}/badges", {"code": "held", **reason}, 201
     yield "POST", f"{ada.path}/badges/held/revoke", reason, 200
     yield "PUT", "/api/levels", curve(0, 100), 200
@@ -68,6 +70,8 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "POST", "/api/users/me/share-links", {"label": "Blog"}, 201
     yield "DELETE", "/api/users/me/share-links/1", None, 204
     yield "POST", "/api/badges/preview", {"criteria": CRITERIA}, 200
+    yield "PATCH", "/api/leaderboards/settings", {"students_see": "full"}, 200
+    yield "POST", "/api/leaderboards/weekly/freeze", {"period": "2026-W01"}, 201
     yield from _commands_about_groups(wire, root, ada)
     yield from _commands_about_days(root)
 
