@@ -144,4 +144,4 @@ def test_a_condition_must_name_a_badge_that_exists(wire: Wire) -> None:
     problem = assert_problem(
         wire.post("/api/challenges", wire.admin(), json={**NEW, "criteria": criteria}), 422, "validation_failed"
     )
-    assert pointers(problem) == {"/criteria": "invalid_criteria"}
+    assert pointers(problem) == {"/criteria/all/1/badge": "invalid_criteria"}
