@@ -71,7 +71,7 @@ def test_results_are_provisional_until_the_last_place_on_earth_has_left_the_wind
     challenges.join_challenge(joined, goal.id)
     before = results(goal)
     assert (before.recorded_at, before.participants, before.completed) == (None, 4, 2)
-    hand.move_to(START + timedelta(days=3, hours=11, minutes=59))
+    hand.move_to(START + timedelta(days=4, hours=11, minutes=59))
     assert challenges.close_windows() == 0
     hand.shift(timedelta(minutes=1))
     assert (challenges.close_windows(), challenges.close_windows()) == (1, 0)
@@ -92,7 +92,7 @@ def test_a_recorded_result_is_a_photograph(hand: Any) -> None:
     goal, ada = make_goal(ONE, **WINDOW), make_actor(timezone="UTC")
     hand.shift(timedelta(days=1))
     deed = do(ada)
-    hand.move_to(START + timedelta(days=4))
+    hand.move_to(START + timedelta(days=5))
     challenges.close_windows()
     before = results(goal)
     hand.shift(timedelta(hours=1))
@@ -174,7 +174,7 @@ def test_a_team_reaches_its_target_together(hand: Any) -> None:
     assert [len(completions(who, goal)) for who in (ada, bob, eve, idle)] == [1, 1, 0, 0]
     assert [team.total for team in results(goal).teams] == [4, 3]
     assert_sound()
-    hand.move_to(START + timedelta(days=4))
+    hand.move_to(START + timedelta(days=5))
     assert challenges.close_windows() == 1
     assert [(team.total, team.target) for team in results(goal).teams] == [(4, 4), (3, 4)]
 

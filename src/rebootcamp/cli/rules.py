@@ -54,4 +54,5 @@ def backfill(context: click.Context, seconds: float | None) -> None:
 
 def _tell(job: BackfillJob) -> None:
     counts = f"{job.examined}/{job.learners} learners, {job.awarded} awarded, {job.revoked} taken back"
-    click.echo(f"{job.badge_code} version {job.rule_version}: {counts} ({job.state})", err=True)
+    thing = job.badge_code or f"challenge {job.challenge_id}"
+    click.echo(f"{thing} version {job.rule_version}: {counts} ({job.state})", err=True)

@@ -24,7 +24,7 @@ LEFT_OUT: Final = frozenset({"refresh_tokens", "idempotency_keys", "answer_attem
 
 
 def catalogue(name: str) -> list[dict[str, Any]]:
-    """Return one of the hand-written lists: `challenges`, `badges` or `learners`."""
+    """Return one of the hand-written lists: `challenges`, `goals`, `badges` or `learners`."""
     found: list[dict[str, Any]] = json.loads((DATA / "catalogue" / f"{name}.json").read_bytes())
     return found
 

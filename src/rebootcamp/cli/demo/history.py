@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import sqlalchemy as sa
 
 from rebootcamp.cli.demo.files import catalogue
+from rebootcamp.cli.demo.goals import plan_goals
 from rebootcamp.cli.demo.groups import Act, plan_groups
 from rebootcamp.cli.demo.personas import MONTHS_OF_HISTORY, ONE_DAY, Deed, Plan, plan_learner
 from rebootcamp.cli.demo.words import EVIDENCE, REJECTIONS, REVOCATIONS
@@ -110,8 +111,9 @@ class _Story:
             self._schedule(plan)
         for code, days_before_end, is_taken_back in BY_HAND:
             self._schedule_award(code, days_before_end, is_taken_back)
-        for instant, act in plan_groups(plans, seed, opening, self._end):
-            self._schedule_group(instant, act)
+        extras = plan_groups(plans, seed, opening, self._end), plan_goals(plans, seed, opening, self._end)
+        for instant, act in itertools.chain(*extras):
+            self._schedule_extra(instant, act)
 
     def at(self, instant: datetime, act: Callable[[], object]) -> None:
         """Do something at an instant, unless the story is over by then."""
@@ -149,7 +151,7 @@ class _Story:
             if deed.at > plan.joins_at:
                 self.at(deed.at, lambda deed=deed: self._do(plan.learner, deed))  # type: ignore[misc]
 
-    def _schedule_group(self, instant: datetime, act: Act) -> None:
+    def _schedule_extra(self, instant: datetime, act: Act) -> None:
         self.at(instant, lambda: act(self.actors))
 
     def _schedule_award(self, code: str, days_before_end: int, is_taken_back: bool) -> None:

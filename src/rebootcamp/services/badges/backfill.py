@@ -11,7 +11,7 @@ from rebootcamp.core.errors import NotFound
 from rebootcamp.events.journal import LearnerLine, record
 from rebootcamp.models.sql.badges import BackfillJob
 from rebootcamp.services.gamification.engine import rules_of
-from rebootcamp.services.gamification.jobs import judge_past
+from rebootcamp.services.gamification.jobs import try_rule
 from rebootcamp.services.gamification.progression import RULE_CHANGED, award_of, revocation_of
 from rebootcamp.storage.transactions import transaction
 
@@ -32,13 +32,12 @@ def judge_badge(session: Session, job: BackfillJob, line: LearnerLine) -> int:
     badge = rules_of(line).badges.get(job.badge_code or "")
     if badge is None or badge.version != job.rule_version:
         return 0
-    now, held = clock.now(), line.held_badges.get(badge.code)
-    verdict = judge_past(session, line, badge.rule, badge.code)
+    now, verdict = clock.now(), try_rule(session, line, badge.rule, badge.code)
     if verdict.change == "gain" and verdict.met is not None:
         evidence = {"backfill": job.id, "met_on": verdict.met.day.isoformat()}
         record(award_of(badge, line.user_id, verdict.met, evidence, now), occurred_at=now)
         return 1
-    if verdict.change == "lose" and held and job.holders == "reevaluate":
-        record(revocation_of(line.user_id, badge.code, held, RULE_CHANGED), occurred_at=now)
+    if verdict.change == "lose" and job.holders == "reevaluate":
+        record(revocation_of(line.user_id, badge.code, line.held_badges[badge.code], RULE_CHANGED), occurred_at=now)
         return -1
     return 0

@@ -10,7 +10,7 @@ from rebootcamp.models.sql.badges import BackfillJob
 from rebootcamp.services.challenges.goals import complete_goal
 from rebootcamp.services.gamification.criteria import All
 from rebootcamp.services.gamification.engine import rules_of, standing_of
-from rebootcamp.services.gamification.jobs import judge_past
+from rebootcamp.services.gamification.jobs import try_rule
 from rebootcamp.services.gamification.progression import situation_of
 from rebootcamp.services.gamification.pursuit import may_complete
 
@@ -24,10 +24,10 @@ def judge_goal(session: Session, job: BackfillJob, line: LearnerLine) -> int:
     goal = rules.goals.get(job.challenge_id or 0)
     if goal is None:
         return 0
-    judge_past(session, line, _NOTHING)
+    try_rule(session, line, _NOTHING)
     now, standing = clock.now(), standing_of(line)
     today = line.days.date_of(now)
-    situation = situation_of(standing, today, rules.curve)
+    situation = situation_of(standing, today, rules_of(line).curve)
     if not may_complete(goal, standing, situation, today):
         return 0
     return int(complete_goal(line, goal, situation, now, {"backfill": job.id}) is not None)

@@ -69,7 +69,7 @@ class Goals:
         return _complete(self._line, found, situation, event.occurred_at, evidence) if found else ()
 
     def writes(self) -> Iterable[Statement]:
-        """Return nothing that is left to write: completions need their ids at once."""
+        """Return nothing: completions need their ids at once."""
         return ()
 
 

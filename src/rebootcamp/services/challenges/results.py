@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.challenges import days_of
-from rebootcamp.core.days import ONE_DAY
+from rebootcamp.core.days import LATEST_START_HOUR, ONE_DAY, SHORTEST
 from rebootcamp.core.errors import InvalidField, NotFound
 from rebootcamp.core.languages import Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
@@ -35,11 +35,11 @@ from rebootcamp.storage.transactions import transaction
 ORDER: Final = "finishers"
 TEAMS_SHOWN: Final = 100
 WINDOWS_A_TURN: Final = 20
-# A date ends last at UTC-12, twelve hours after it ended at Greenwich.
-_LAST_PLACE: Final = time(12, tzinfo=UTC)
+# A date ends last at UTC-12, for whose day begins at noon, and a change of zone may hold it for some hours more.
+_LASTS: Final = timedelta(hours=12 + LATEST_START_HOUR) + SHORTEST
 
 # The one place that decides under which name finishers are shown.
-SHOWN_NAME: Final = User.display_name
+SHOWN_NAME: Final = sa.func.coalesce(User.nickname, User.display_name)
 
 # Whoever joined, completed, or did anything that counts.
 _PARTICIPANTS: Final = sa.text("""
@@ -234,7 +234,7 @@ def _due(session: Session, now: datetime) -> Iterator[tuple[int, date]]:
 
 
 def _ended_everywhere(day: date) -> datetime:
-    return datetime.combine(day + timedelta(days=1), _LAST_PLACE)
+    return datetime.combine(day + ONE_DAY, time.min, tzinfo=UTC) + _LASTS
 
 
 def _close(challenge_id: int, last_day: date) -> bool:

@@ -196,7 +196,7 @@ def _reward_one(goal: Goal, period: str, user_id: int) -> bool:
 def _running(goal: Goal) -> list[str]:
     """Return the periods that are open somewhere on earth: today's, and what the last place has not left yet."""
     today = clock.now().date()
-    days = [day for day in (today - ONE_DAY, today, today + ONE_DAY) if goal.window(day)]
+    days = [day for day in (today - 2 * ONE_DAY, today - ONE_DAY, today, today + ONE_DAY) if goal.window(day)]
     return sorted({goal.period(day) for day in days})
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -16,7 +13,6 @@ from rebootcamp.services.gamification.backfill import Trial, Verdict
 from rebootcamp.services.gamification.criteria import Criterion
 from rebootcamp.services.gamification.engine import rules_of, standing_of
 from rebootcamp.services.gamification.histories import histories
-from rebootcamp.services.gamification.rulebook import RuleBook
 
 
 def enqueue(
@@ -48,22 +44,15 @@ def supersede(session: Session, *, badge_code: str | None = None, challenge_id: 
     )
 
 
-def judge_past(session: Session, line: LearnerLine, rule: Criterion, code: str = "") -> Verdict:
-    """Try a rule, as that of badge `code`, on all that a learner did.
-
-    Every counter of the rules in force is kept from now on.
-    """
+def try_rule(session: Session, line: LearnerLine, rule: Criterion, code: str = "") -> Verdict:
+    """Judge a learner's past by a rule, that of badge `code` if any; from now on every counter in force is kept."""
     book, standing = rules_of(line), standing_of(line)
     trial = Trial(rule, frozenset(book.measures.missing(standing.measured)), book.curve)
+    # Asking for a second learner would end the stream of the first one's deeds.
     deeds, undone = next(histories(session, trial, [line.user_id]))
     verdict = trial.judge(code, standing, deeds, undone, line.days.date_of(clock.now()))
-    _take_over(line, verdict.counters, book)
-    return verdict
-
-
-def _take_over(line: LearnerLine, counters: Mapping[str, Any], book: RuleBook) -> None:
-    """Keep the counters that were made, so that from now on every event continues them."""
     if line.measured_version < book.version:
-        line.counters = dict(counters)
+        line.counters = dict(verdict.counters)
         line.measured_version = book.version
         save_line(line)
+    return verdict

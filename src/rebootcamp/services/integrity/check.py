@@ -95,7 +95,8 @@ def check_stores() -> Report:
         _check_curve(report, cut)
         ledgers = _read_ledgers(cut)
         report.pending = sum(map(len, ledgers.pending.values()))
-        boards, savings, goals = Boards(), ExpectedSavings(), ExpectedGoals(cut, ledgers.rules.team_goals)
+        boards, savings = Boards(), ExpectedSavings()
+        goals = ExpectedGoals(cut, ledgers.rules.team_goals)
         known: set[int] = set()
         for user_id, group in groupby(stream_events(cut.sql), key=lambda row: row["user_id"]):
             rows = list(group)
