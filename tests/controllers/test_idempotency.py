@@ -34,7 +34,7 @@ def stored_keys() -> int:
 
 def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     """Yield method, path, body and status of one working request for each command that takes a key."""
-    ada, challenge, goal = wire.join(), make_challenge(), make_goal(requires_joining=True)
+    ada, challenge = wire.join(), make_challenge()
     pending = [
         complete(ada.actor, make_challenge(validation="approval")).completion.id,
         complete(ada.actor, make_challenge(validation="approval")).completion.id,
@@ -52,8 +52,6 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "POST", "/api/challenges", new, 201
     yield "PATCH", f"/api/challenges/{challenge.id}", {"points": 3}, 200
     yield "POST", f"/api/challenges/{challenge.id}/complete", {}, 201
-    yield "POST", f"/api/challenges/{goal.id}/join", None, 201
-    yield "DELETE", f"/api/challenges/{goal.id}/join", None, 204
     yield "DELETE", f"/api/challenges/{challenge.id}", None, 204
     yield "POST", f"/api/submissions/{pending[0]}/approve", None, 200
     yield "POST", f"/api/submissions/{pending[1]}/reject", reason, 200
@@ -67,9 +65,16 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield "POST", "/api/users/me/share-links", {"label": "Blog"}, 201
     yield "DELETE", "/api/users/me/share-links/1", None, 204
     yield "POST", "/api/badges/preview", {"criteria": CRITERIA}, 200
+    yield from _commands_about_goals()
     yield from _commands_about_groups(wire, root, ada)
     yield from _commands_about_days(root)
     yield from _commands_about_boards()
+
+
+def _commands_about_goals() -> Iterator[tuple[str, str, Any, int]]:
+    path = f"/api/challenges/{make_goal(requires_joining=True).id}/join"
+    yield "POST", path, None, 201
+    yield "DELETE", path, None, 204
 
 
 def _commands_about_groups(wire: Wire, root: Person, ada: Person) -> Iterator[tuple[str, str, Any, int]]:

@@ -1,4 +1,4 @@
-"""What back-fills of badges and of timed challenges share: asking for one, and making a learner's missing counters."""
+"""What back-fills of badges and of timed challenges share: asking for one, ending one, and judging one's past."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from rebootcamp.services.gamification.histories import histories
 def enqueue(
     session: Session, *, badge_code: str | None = None, challenge_id: int | None = None, version: int, holders: str
 ) -> None:
-    """Ask for a back-fill."""
+    """Ask for a back-fill of a badge or of a timed challenge."""
     now = clock.now()
-    supersede(session, badge_code=badge_code, challenge_id=challenge_id)
     learners = session.scalar(sa.select(sa.func.count()).select_from(LearnerState)) or 0
     session.add(
         BackfillJob(
