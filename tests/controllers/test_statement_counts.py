@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from flask import Flask
 from pymongo import monitoring
 
+from rebootcamp.services.badges import run_backfills
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
+from tests.bench.rules import rule_of
 from tests.controllers.wire import Person, Wire
 from tests.factories import complete, drain, make_badge, make_challenge
 
@@ -200,6 +202,18 @@ def test_completing_costs_the_same_at_any_length(wire: Wire, veteran: Person, me
         plain, with_key = cost_of({}), cost_of({"Idempotency-Key": next(keys)})
         assert plain.counts == (COMPLETION_STATEMENTS, 0), "\n".join(plain.sql)
         assert with_key.counts == (COMPLETION_WITH_KEY, 0), "\n".join(with_key.sql)
+
+
+def test_completing_costs_the_same_under_two_hundred_rules(wire: Wire, veteran: Person, measure: Any) -> None:
+    for number in range(200):
+        make_badge(f"rule_{number}", criteria=rule_of(number))
+    run_backfills(60)
+    # The first completion of a process reads the rules, all others find them read.
+    complete(veteran.actor, make_challenge())
+    path = f"/api/challenges/{make_challenge().id}/complete"
+    with measure() as cost:
+        assert wire.post(path, veteran, json={}).status_code == 201
+    assert cost.counts == (COMPLETION_STATEMENTS, 0), "\n".join(cost.sql)
 
 
 @pytest.mark.parametrize("name", ["history", "badges", "score"])

@@ -128,7 +128,9 @@ def test_the_command_says_what_is_left(committed_db: Flask) -> None:
 
 
 @pytest.mark.parametrize(("criteria", "status"), [(WEEKLY, 0), ({"points": {"at_least": 1_000_000}}, 1)])
-def test_the_lint_command_tells_a_clean_catalogue_by_its_exit(committed_db: Flask, criteria: object, status: int) -> None:
+def test_the_lint_command_tells_a_clean_catalogue_by_its_exit(
+    committed_db: Flask, criteria: object, status: int
+) -> None:
     for _ in range(2):
         make_challenge()
     make_badge("busy", criteria=criteria, points=10_000)
