@@ -114,8 +114,8 @@ class Measure:
         parts: Iterable[tuple[str, int]] = counter.items()
         if self.grain:
             start = self.window_start(day, within_days)
-            until = day if within_days else start
-            parts = [(part, n) for part, n in parts if start.isoformat() <= part[:10] <= until.isoformat()]
+            first, last = start.isoformat(), (day if within_days else start).isoformat()
+            parts = [(part, n) for part, n in parts if first <= part[:10] <= last]
         if self.distinct:
             return len({part.rpartition("|")[2] for part, n in parts if n > 0})
         return sum(n for _, n in parts)
@@ -131,10 +131,9 @@ class Measure:
     def days(self, counters: Counters, after: date | None = None) -> list[date]:
         """Return the first days of the dated parts that are kept, oldest first; those after a date if one is given."""
         counter = counters.get(self.key, 0)
-        since = "" if after is None else after.isoformat()
-        # Nearly always nothing lies after a deed: the newest part tells without looking at all others.
-        if isinstance(counter, int) or not self.grain or max(counter, default="")[:10] <= since:
+        if isinstance(counter, int) or not self.grain:
             return []
+        since = "" if after is None else after.isoformat()
         return sorted({date.fromisoformat(part[:10]) for part in counter if part[:10] > since})
 
     def _newest(self, parts: Mapping[str, int]) -> date | None:
