@@ -18,6 +18,7 @@ from rebootcamp.models.sql.badges import BackfillJob, BadgeGrant
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services import badges, challenges
 from rebootcamp.services.badges import Preview
+from rebootcamp.services.gamification.measures import parts_of
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import Base, db
 from tests.factories import admin, complete, drain, make_badge, make_challenge
@@ -74,7 +75,7 @@ def holders(code: str) -> set[int]:
 def counters(learner: Actor) -> dict[str, Any]:
     db.session.remove()
     found = db.session.scalar(sa.select(LearnerState.counters).where(LearnerState.user_id == learner.user_id))
-    return dict(found or {})
+    return {key: parts_of(counter) if isinstance(counter, str) else counter for key, counter in (found or {}).items()}
 
 
 def jobs(code: str) -> list[tuple[str, str]]:
@@ -168,6 +169,7 @@ def test_a_counter_that_was_dropped_and_comes_back_is_made_anew() -> None:
     edit("busy", criteria={"points": {"at_least": 1000}})
     do(ada, 2, 3)
     edit("busy", criteria=counted(4, per="week"))
+    assert f"{COMPLETED}|per:week" in counters(ada)
     # The leftover of before is neither believed nor a disagreement.
     do(ada, 4)
     drain()
@@ -175,6 +177,19 @@ def test_a_counter_that_was_dropped_and_comes_back_is_made_anew() -> None:
     assert holders("busy") == set()
     judge_the_past()
     assert holders("busy") == {ada.user_id}
+    drain()
+    assert_stores_agree()
+
+
+def test_a_counter_that_no_rule_needs_is_dropped() -> None:
+    (ada,) = learners(1)
+    with on(0):
+        make_badge("busy", criteria=counted(5, per="week"))
+        judge_the_past()
+    do(ada, 1)
+    edit("busy", criteria={"points": {"at_least": 1000}})
+    judge_the_past()
+    assert f"{COMPLETED}|per:week" not in counters(ada)
     drain()
     assert_stores_agree()
 

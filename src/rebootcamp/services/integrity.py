@@ -30,7 +30,7 @@ from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import LearnerState, OutboxEntry, XpEntry
 from rebootcamp.services.gamification.engine import load_rules, standing_of
-from rebootcamp.services.gamification.measures import is_standard_key
+from rebootcamp.services.gamification.measures import is_standard_key, packed
 from rebootcamp.services.gamification.progression import Standing
 from rebootcamp.services.gamification.replay import replay
 from rebootcamp.services.gamification.rulebook import RuleBook
@@ -217,6 +217,7 @@ def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: li
     report.expect("experience", subject, state.xp_total, ledgers.xp.get(user_id, 0))
     if len(events) == len(rows):
         kept, made = standing_of(state), replay(events, ledgers.rules, state.measured_version)
+        made = replace(made, counters=packed(made.counters))
         report.expect("replay", subject, _without_forgotten(kept, made, ledgers.rules), made)
         report.expect("completions", subject, ledgers.completions[user_id], _completions_of(events))
         granted = {code: _grant_fields(grant) for code, grant in ledgers.grants[user_id].items()}

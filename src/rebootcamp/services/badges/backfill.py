@@ -23,6 +23,7 @@ from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.badges.histories import histories
 from rebootcamp.services.gamification.backfill import Trial
 from rebootcamp.services.gamification.engine import rules_of, standing_of
+from rebootcamp.services.gamification.measures import is_standard_key, packed
 from rebootcamp.services.gamification.progression import RULE_CHANGED, award_of, revocation_of
 from rebootcamp.services.gamification.rulebook import RuleBook
 from rebootcamp.storage.locks import BACKFILL, try_exclusive
@@ -132,9 +133,10 @@ def _judge(session: Session, job: BackfillJob, user_id: int) -> int:
 
 
 def _take_over(line: LearnerLine, counters: Mapping[str, Any], book: RuleBook) -> None:
-    """Keep the counters that were made, so that from now on every event continues them."""
+    """Keep the counters that were made, so that every event continues them, and drop what no rule needs any more."""
     if line.measured_version < book.version:
-        line.counters = dict(counters)
+        needed = {measure.key for measure in book.measures.since}
+        line.counters = packed({k: v for k, v in counters.items() if k in needed or is_standard_key(k)})
         line.measured_version = book.version
         save_line(line)
 

@@ -15,7 +15,7 @@ from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.events.journal import LearnerLine
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.gamification.criteria import measures_of
-from rebootcamp.services.gamification.measures import MeasureIndex
+from rebootcamp.services.gamification.measures import MeasureIndex, packed
 from rebootcamp.services.gamification.progression import Standing, Step, advance
 from rebootcamp.services.gamification.rulebook import Badge, RuleBook
 from rebootcamp.services.gamification.rules import compile_rule
@@ -177,6 +177,6 @@ def _store(line: LearnerLine, standing: Standing) -> None:
     line.daily_streak = standing.streak.current
     line.longest_daily_streak = standing.streak.longest
     line.last_active_on = standing.streak.last_active_on
-    line.counters = dict(standing.counters)
+    line.counters = packed(standing.counters)
     line.held_badges = dict(standing.held)
     line.measured_version = standing.measured
