@@ -54,8 +54,8 @@ _PARTICIPANTS: Final = sa.text("""
         SELECT 1 FROM unnest(CAST(:keys AS text[])) AS k (key)
         WHERE CASE jsonb_typeof(s.counters -> k.key)
             WHEN 'number' THEN true
-            WHEN 'object' THEN EXISTS (
-                SELECT 1 FROM jsonb_object_keys(s.counters -> k.key) AS part
+            WHEN 'string' THEN EXISTS (
+                SELECT 1 FROM string_to_table(s.counters ->> k.key, ',') AS part
                 WHERE CAST(:first AS text) IS NULL OR left(part, 10) = :first) END)""")
 
 

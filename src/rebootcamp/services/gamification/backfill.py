@@ -80,14 +80,15 @@ class Trial:
         self, standing: Standing, deeds: Iterable[Deed], undone: Counter[Hashable], today: date, *, is_holder: bool
     ) -> tuple[Mapping[str, Any], Situation | None]:
         made, valid = _Tally(self.missing), _Tally(measures_of(self.rule))
-        base, met = situation_of(standing, today, self.curve), None
+        base, newest, met = situation_of(standing, today, self.curve), date.min, None
         for deed in deeds:
             made.add(deed)
             if self._is_dated and met is None and _counts(deed, undone):
                 valid.add(deed)
                 day = deed.local_date
                 then = replace(base, counters=valid.counters, day=day, reviewed_on=day if is_holder else None)
-                met = first_met(self.rule, then)
+                met = first_met(self.rule, then, is_late=day < newest)
+                newest = max(newest, day)
         missing = {measure.key for measure in self.missing}
         kept = {name: value for name, value in standing.counters.items() if name not in missing}
         counters = kept | {name: made.counters[name] for name in missing if name in made.counters}

@@ -13,6 +13,7 @@ from rebootcamp.services.gamification.backfill import Trial, Verdict
 from rebootcamp.services.gamification.criteria import Criterion
 from rebootcamp.services.gamification.engine import rules_of, standing_of
 from rebootcamp.services.gamification.histories import histories
+from rebootcamp.services.gamification.measures import is_standard_key, packed
 
 
 def enqueue(
@@ -52,7 +53,10 @@ def try_rule(session: Session, line: LearnerLine, rule: Criterion, code: str = "
     deeds, undone = next(histories(session, trial, [line.user_id]))
     verdict = trial.judge(code, standing, deeds, undone, line.days.date_of(clock.now()))
     if line.measured_version < book.version:
-        line.counters = dict(verdict.counters)
+        # What no rule needs any more is dropped with the same stroke.
+        needed = {measure.key for measure in book.measures.since}
+        kept = {key: value for key, value in verdict.counters.items() if key in needed or is_standard_key(key)}
+        line.counters = packed(kept)
         line.measured_version = book.version
         save_line(line)
     return verdict

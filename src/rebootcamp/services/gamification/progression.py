@@ -222,7 +222,8 @@ def _award_newly_met(step: Step, signals: Iterable[str], rules: RuleBook, event:
     standing = step.standing
     now = situation_of(standing, event.local_date, rules.curve)
     candidates = (badge for badge in rules.watching(signals, standing.measured) if may_earn(standing, badge.code))
-    met = ((badge, first_met(badge.rule, now)) for badge in candidates)
+    is_late = event.local_date < _today(event)
+    met = ((badge, first_met(badge.rule, now, is_late=is_late)) for badge in candidates)
     facts = tuple(
         award_of(badge, event.user_id, then, _evidence(event, then), event.occurred_at) for badge, then in met if then
     )
@@ -230,6 +231,10 @@ def _award_newly_met(step: Step, signals: Iterable[str], rules: RuleBook, event:
         return step
     held = dict(standing.held) | {fact.badge: _holding(fact, event.local_date) for fact in facts}
     return replace(step, standing=replace(standing, held=held), facts=facts)
+
+
+def _today(event: RecordedEvent) -> date:
+    return DayRule(event.timezone).date_of(event.occurred_at)
 
 
 def _evidence(event: RecordedEvent, met: Situation) -> dict[str, Any]:
@@ -245,7 +250,7 @@ def may_earn(standing: Standing, code: str) -> bool:
 def _revoke_no_longer_met(step: Step, event: RecordedEvent, rules: RuleBook) -> Step:
     """Decide which badges fall with the facts they rested on; badges given by hand stay."""
     standing = step.standing
-    lost = _unsupported(standing, rules, DayRule(event.timezone).date_of(event.occurred_at))
+    lost = _unsupported(standing, rules, _today(event))
     if not lost:
         return step
     held = {code: holding for code, holding in standing.held.items() if code not in lost}
