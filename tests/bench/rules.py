@@ -27,7 +27,7 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.challenges import CATEGORIES
 from rebootcamp.models.sql.badges import BackfillJob
 from rebootcamp.models.sql.challenges import Challenge
-from rebootcamp.services import badges, challenges
+from rebootcamp.services import backfills, badges, challenges
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.relay.tools import environment, make_learners
@@ -121,7 +121,7 @@ def _ready(pair: Settings, rules: int, rounds: int, days: int) -> tuple[Flask, A
         _remember(learner, days)
         for number in range(rules):
             _add_badge(f"rule_{number}", rule_of(number))
-        badges.run_backfills(600)
+        backfills.run_backfills(600)
         db.session.remove()
     return app, learner
 
@@ -183,7 +183,7 @@ def judge() -> None:
     app = create_app(Settings.from_env())
     before, started = _peak(), time.perf_counter()
     with app.app_context():
-        badges.run_backfills(24 * 3600)
+        backfills.run_backfills(24 * 3600)
         with transaction() as session:
             job = session.scalars(sa.select(BackfillJob)).one()
     seconds = time.perf_counter() - started

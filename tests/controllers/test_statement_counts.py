@@ -16,7 +16,7 @@ from flask import Flask
 from pymongo import monitoring
 
 from rebootcamp.core.clock import now
-from rebootcamp.services.badges import run_backfills
+from rebootcamp.services.backfills import run_backfills
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.bench.rules import rule_of

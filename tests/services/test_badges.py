@@ -16,7 +16,7 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField
 from rebootcamp.models.sql.badges import BackfillJob, BadgeGrant
 from rebootcamp.models.sql.progress import LearnerState
-from rebootcamp.services import badges, challenges
+from rebootcamp.services import backfills, badges, challenges
 from rebootcamp.services.badges import Preview
 from rebootcamp.services.gamification.measures import parts_of
 from rebootcamp.storage import mongo
@@ -85,7 +85,7 @@ def jobs(code: str) -> list[tuple[str, str]]:
 
 
 def judge_the_past() -> None:
-    assert badges.run_backfills(60) is False
+    assert backfills.run_backfills(60) is False
 
 
 def edit(code: str, holders: str = "keep", **changes: Any) -> None:
