@@ -17,9 +17,9 @@ from pymongo import monitoring
 from rebootcamp.services.badges import run_backfills
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
-from tests.bench.rules import rule_of
 from tests.controllers.wire import Person, Wire
 from tests.factories import complete, drain, make_badge, make_challenge
+from tests.factories.rules import rule_of
 
 # One of them authenticates. A change of these numbers is a decision, not an accident.
 COMPLETION_STATEMENTS = 6
