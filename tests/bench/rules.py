@@ -30,12 +30,12 @@ from rebootcamp.models.sql.challenges import Challenge
 from rebootcamp.services import backfills, badges, challenges
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
+from tests.factories.rules import COMPLETED, rule_of
 from tests.relay.tools import environment, make_learners
 from tests.stores import create_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "a secret of the benchmark, 32 bytes"
-COMPLETED = "challenge.completed"
 RULES, BLOCK, WARM_UP = 200, 20, 3
 EVENTS_EACH = 100
 TEXTS = {"en": {"name": "B", "description": "B."}, "fr": {"name": "B", "description": "B."}}
@@ -50,23 +50,6 @@ _GROW = """
         e.points, e.occurred_at - make_interval(days => :each - n), e.local_date - (:each - n), e.timezone
     FROM activity_events e, generate_series(1, :each - 1) n WHERE e.type = 'challenge.completed'"""
 _ADVANCE = "UPDATE learner_states SET last_seq = last_seq + :each WHERE last_seq > 1"
-
-
-def rule_of(number: int) -> dict[str, Any]:
-    """Return one of many rules that nobody meets, of every kind."""
-    where = {"category": CATEGORIES[number // 8 % len(CATEGORIES)]}
-    body = {"event": COMPLETED, "at_least": 900 + number}
-    kinds: list[dict[str, Any]] = [
-        {"count": {**body, "where": where}},
-        {"count": {**body, "where": where, "per": "week"}},
-        {"count": {**body, "where": where, "within_days": 30}},
-        {"count": {**body, "where": {**where, "difficulty": "hard"}, "distinct": "challenge_id"}},
-        {"sum": {**body, "field": "co2e_grams", "where": where, "at_least": 900_000, "per": "month"}},
-        {"points": {"at_least": 100_000 + number}},
-        {"all": [{"count": {**body, "where": where}}, {"not": {"count": {**body, "per": "year"}}}]},
-        {"count": {"event": "quiz.completed", "at_least": 5 + number}},
-    ]
-    return kinds[number % len(kinds)]
 
 
 def main() -> None:

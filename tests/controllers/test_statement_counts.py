@@ -19,9 +19,9 @@ from rebootcamp.core.clock import now
 from rebootcamp.services.backfills import run_backfills
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
-from tests.bench.rules import rule_of
 from tests.controllers.wire import Person, Wire
 from tests.factories import complete, curve, drain, make_badge, make_challenge
+from tests.factories.rules import rule_of
 
 # Round trips beside BEGIN and COMMIT; the first one authenticates, the last one carries two statements.
 # A change of these numbers is a decision, not an accident.

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from rebootcamp.core.challenges import period_of
+from rebootcamp.core.challenges import CATEGORIES, period_of
 from rebootcamp.services.gamification.backfill import Deed
 
 FIRST = date(2025, 11, 20)
@@ -144,3 +144,20 @@ def _is_inside(body: Mapping[str, Any], done: date, day: date) -> bool:
     if body["per"] == "year":
         return done.year == day.year
     return period_of(PERIODS[body["per"]], done) == period_of(PERIODS[body["per"]], day)
+
+
+def rule_of(number: int) -> dict[str, Any]:
+    """Return one of many rules that nobody meets, of every kind."""
+    where = {"category": CATEGORIES[number // 8 % len(CATEGORIES)]}
+    body = {"event": COMPLETED, "at_least": 900 + number}
+    kinds: list[dict[str, Any]] = [
+        {"count": {**body, "where": where}},
+        {"count": {**body, "where": where, "per": "week"}},
+        {"count": {**body, "where": where, "within_days": 30}},
+        {"count": {**body, "where": {**where, "difficulty": "hard"}, "distinct": "challenge_id"}},
+        {"sum": {**body, "field": "co2e_grams", "where": where, "at_least": 900_000, "per": "month"}},
+        {"points": {"at_least": 100_000 + number}},
+        {"all": [{"count": {**body, "where": where}}, {"not": {"count": {**body, "per": "year"}}}]},
+        {"count": {"event": "quiz.completed", "at_least": 5 + number}},
+    ]
+    return kinds[number % len(kinds)]
