@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -329,3 +330,27 @@ def test_an_edit_does_not_change_what_was_earned(wire: Wire, ada: Person) -> Non
     wire.patch(f"/api/challenges/{challenge.id}", wire.admin(), json={"points": 99})
     assert wire.read(f"{ada.path}/progress", ada)["score"]["total"] == 20
     assert admin().user_id != ada.id
+
+
+@pytest.mark.parametrize(("cadence", "again_on"), [("once", None), ("daily", "2026-05-07"), ("weekly", "2026-05-11")])
+def test_a_refusal_says_what_it_rests_on(wire: Wire, ada: Person, cadence: str, again_on: str | None) -> None:
+    challenge = make_challenge(cadence=cadence)
+    path = f"/api/challenges/{challenge.id}/complete"
+    with time_machine.travel("2026-05-06T10:00:00Z", tick=False):
+        done = wire.post(path, ada, json={}).json["completion"]
+        refused = wire.post(path, ada, json={})
+    assert_problem(refused, 409, "already_completed")
+    why = refused.json["why"]
+    assert (why["completion_id"], why["completed_at"], why["status"]) == (
+        done["id"],
+        "2026-05-06T10:00:00Z",
+        "validated",
+    )
+    assert why["again_on"] == again_on
+
+
+def test_a_closed_challenge_says_when_it_was_open(wire: Wire, ada: Person) -> None:
+    over = make_challenge(ends_at=datetime(2026, 1, 1, tzinfo=UTC))
+    refused = wire.post(f"/api/challenges/{over.id}/complete", ada, json={})
+    assert_problem(refused, 409, "challenge_closed")
+    assert refused.json["why"] == {"is_published": True, "starts_at": None, "ends_at": "2026-01-01T00:00:00Z"}

@@ -33,6 +33,16 @@ def period_of(cadence: str, day: date) -> str:
     return cadence
 
 
+def next_start(cadence: str, day: date) -> date | None:
+    """Return the first day of the next period, or None where there is no other."""
+    if cadence in ("once", "event"):
+        return None
+    period, following = period_of(cadence, day), day
+    while period_of(cadence, following) == period:
+        following += timedelta(days=1)
+    return following
+
+
 def days_of(cadence: str, period: str) -> tuple[date, date]:
     """Return the first and the last day of a period that repeats; raise `ValueError` for any other text."""
     found = re.fullmatch(r"([12][0-9]{3})-(?:W([0-9]{2})|([0-9]{2})(?:-([0-9]{2}))?|([a-z]+))", period)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from rebootcamp.core.languages import Text
 
@@ -29,10 +30,16 @@ class DomainError(Exception):
     title: ClassVar[Text]
     detail: ClassVar[Text]
     retry_after: int | None = None
+    why: Mapping[str, object] | None = None
 
     def __init__(self, **values: object) -> None:
         super().__init__(self.code)
         self.values = values
+
+    def because(self, **facts: object) -> Self:
+        """Return the error with what it rests on: ids, instants and other JSON values for the answer's `why`."""
+        self.why = facts
+        return self
 
     def title_in(self, language: str) -> str:
         """Return the short, constant summary."""

@@ -195,3 +195,4 @@ class Problem(ma.Schema):
     request_id = fields.String(required=True)
     trace_id = fields.String()
     errors = fields.List(fields.Nested(ProblemField))
+    why = fields.Dict(metadata={"description": "What the refusal rests on, where that is more than a rule."})

@@ -76,6 +76,8 @@ def problem_response(error: DomainError, extra: Mapping[str, object] | None = No
         members["errors"] = [{"pointer": error.pointer, "message": text, "code": error.field_code}]
     elif isinstance(error, InvalidRequest) and error.errors:
         members["errors"] = [_told(item, language) for item in error.errors]
+    if error.why is not None:
+        members["why"] = error.why
     response = _response(members | dict(extra or {}), status)
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="rebootcamp"'

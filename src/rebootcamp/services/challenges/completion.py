@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Caller
-from rebootcamp.core.challenges import period_of
+from rebootcamp.core.challenges import next_start, period_of
 from rebootcamp.core.errors import InvalidField, NotFound
 from rebootcamp.core.json import dumps_text
 from rebootcamp.core.languages import Text
@@ -31,6 +31,7 @@ _OPEN: Final = f"""
     SELECT {LINE_COLUMNS}, {CALLER_COLUMNS},
         c.id, c.slug, c.category, c.difficulty, c.cadence, c.validation, c.points, c.co2e_grams, c.answers,
         c.translations, c.is_published AND c.archived_at IS NULL AS is_listed,
+        c.starts_at, c.ends_at,
         (c.starts_at IS NULL OR c.starts_at <= %(now)s) AND (c.ends_at IS NULL OR c.ends_at > %(now)s) AS is_in_time
     FROM {LINE_TABLES} CROSS JOIN challenges c
     WHERE s.user_id = %(user_id)s AND c.id = %(challenge_id)s FOR UPDATE OF s FOR SHARE OF c"""  # noqa: S608
@@ -44,6 +45,12 @@ _INSERT: Final = """
     RETURNING id, NOT EXISTS (
         SELECT 1 FROM challenge_completions d WHERE d.user_id = %(user_id)s AND d.challenge_id = %(challenge_id)s
             AND d.status = 'validated') AS is_first"""
+
+
+_STANDING: Final = """
+    SELECT id AS completion_id, status, completed_at FROM challenge_completions
+    WHERE user_id = %(user_id)s AND challenge_id = %(challenge_id)s AND period = %(period)s
+        AND status IN ('pending', 'validated')"""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class OpenChallenge:
     co2e_grams: int
     answers: list[str]
     translations: dict[str, Any]
+    starts_at: datetime | None
+    ends_at: datetime | None
     is_listed: bool
     is_in_time: bool
 
@@ -164,7 +173,9 @@ def _locked(caller: Caller, challenge_id: int, now: datetime) -> tuple[LearnerLi
     if not (challenge.is_listed or actor.can("challenge:write")):
         raise NotFound("challenge")
     if not (challenge.is_listed and challenge.is_in_time):
-        raise ChallengeClosed
+        raise ChallengeClosed().because(
+            is_published=challenge.is_listed, starts_at=challenge.starts_at, ends_at=challenge.ends_at
+        )
     if challenge.validation == "criteria":
         raise CompletesByItself
     return hold_line(row), challenge
@@ -185,8 +196,15 @@ def _insert(
     }
     row = fetch_one(_INSERT, {**values, "evidence": dumps_text(evidence)})
     if row is None:
-        raise AlreadyCompleted
+        raise _already_completed(challenge, user_id, day)
     return NewCompletion(**row, **values)
+
+
+def _already_completed(challenge: OpenChallenge, user_id: int, day: date) -> AlreadyCompleted:
+    """Return the refusal with the completion that stands in the way, and when the next one may come."""
+    period = period_of(challenge.cadence, day)
+    found = fetch_one(_STANDING, {"user_id": user_id, "challenge_id": challenge.id, "period": period})
+    return AlreadyCompleted().because(**(found or {}), period=period, again_on=next_start(challenge.cadence, day))
 
 
 def _verify_answer(challenge: OpenChallenge, user_id: int, answer: str | None, now: datetime) -> None:
