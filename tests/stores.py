@@ -21,7 +21,7 @@ from rebootcamp.storage.mongo_schema import declarations
 from rebootcamp.storage.sql import Base, db
 
 _versions = itertools.count(1000, 1000)
-FIRST_CURVE = runpy.run_path(str(MIGRATIONS / "versions" / "0004_levels.py"))["FIRST_CURVE"]
+FIRST_CURVE = runpy.run_path(str(MIGRATIONS / "versions" / "0002_levels.py"))["FIRST_CURVE"]
 
 
 def create_pair(settings: Settings, name: str) -> Settings:

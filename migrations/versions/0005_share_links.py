@@ -1,7 +1,7 @@
 """share links
 
 Revision ID: 0005
-Revises: 0008
+Revises: 0004
 Create Date: 2026-11-24
 """
 
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0005"
-down_revision = "0008"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

@@ -1,7 +1,7 @@
 """goals: timed challenges that complete by themselves, joining, teams, results
 
 Revision ID: 0009
-Revises: 0002
+Revises: 0008
 Create Date: 2026-11-21
 """
 
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0009"
-down_revision = "0002"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -164,6 +164,8 @@ def test_without_postgresql_everything_is_refused_and_comes_back_alone(plant: Pl
     assert service.web is not None
     challenge, before, workers = service.make_challenge(points=5), seen(ada), service.workers()
     getattr(postgres, way)()
+    # Backends outlive a killed postmaster for a moment, and may still answer.
+    eventually(lambda: ada.send("GET", "/api/challenges").status_code == 503)
     assert_everything_is_refused(service, ada, challenge)
     postgres.start()
     eventually(lambda: service.send("GET", "/readyz").status_code == 200)

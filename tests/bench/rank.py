@@ -28,14 +28,14 @@ from rebootcamp.services.leaderboards import get_my_rank, list_places
 from rebootcamp.storage.sql import db
 from tests.stores import create_pair
 
-MIGRATION = Path(__file__).resolve().parents[2] / "migrations" / "versions" / "0002_leaderboards.py"
+MIGRATION = Path(__file__).resolve().parents[2] / "migrations" / "versions" / "0008_leaderboards.py"
 STAFF = 1
 # Most have little: at 1,000,000 learners about 100,000 share the lowest score, as on a young platform.
 USERS = """
     INSERT INTO users (email, password_hash, role, first_name, last_name, display_name, locale, timezone, token_version,
-        is_active, email_verified, version, created_at, updated_at)
+        is_active, email_verified, version, created_at, updated_at, day_start_hour, is_listed)
     SELECT 'learner' || n || '@example.org', '', 'student', 'Ada', n::text, 'Ada ' || n, 'en', 'UTC', 1, true, false, 1,
-        now(), now()
+        now(), now(), 0, true
     FROM generate_series(1, {learners}) n"""
 ENTRIES = """
     INSERT INTO leaderboard_entries (board, period, user_id, score, reached_at)
@@ -44,8 +44,8 @@ ENTRIES = """
     FROM generate_series(1, {learners}) n"""
 STATES = """
     INSERT INTO learner_states (user_id, last_seq, challenge_points, badge_points, xp_total, daily_streak,
-        longest_daily_streak, perfect_quiz_streak, freezes, counters, held_badges)
-    SELECT n, 1, 20, 0, 20, 1, 1, 0, 0, '{{}}', '{{}}' FROM generate_series(1, {learners}) n"""
+        longest_daily_streak, perfect_quiz_streak, freezes, counters, held_badges, protected_days, measured_version)
+    SELECT n, 1, 20, 0, 20, 1, 1, 0, 0, '{{}}', '{{}}', '{{}}', 0 FROM generate_series(1, {learners}) n"""
 EVENTS = """
     INSERT INTO activity_events (event_id, user_id, seq, type, version, payload, points, occurred_at, local_date, timezone)
     SELECT gen_random_uuid(), n, {seq}, 'challenge.completed', 1, jsonb_build_object(
@@ -121,6 +121,7 @@ def fill(size: int) -> None:
     statements += ["ANALYZE", migration.FILL_COUNTS, "ANALYZE", migration.FILL_SLOTS, "VACUUM ANALYZE"]
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql("SELECT setseed(0.5)")
         for statement in statements:
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql("RESET statement_timeout")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import time_machine
 
+from rebootcamp.services import groups
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import complete, drain, make_badge, make_challenge
+from tests.factories import complete, drain, make_badge, make_challenge, make_group
 
 BOARD, ME = "/api/leaderboards/global", "/api/leaderboards/global/me"
 PLACE = {"rank", "user", "score", "reached_at"}
@@ -139,3 +140,23 @@ def test_only_known_boards_answer(wire: Wire, ada: Person) -> None:
         assert_problem(wire.get(f"{path}?period=2026-11", ada), 422, "validation_failed")
         assert_problem(wire.get(f"{path}?season=1", ada), 422, "validation_failed")
     assert_problem(wire.get(f"{ME}?limit=3", ada), 422, "validation_failed")
+
+
+def test_a_group_ranks_its_members_among_themselves(wire: Wire, people: list[Person], teacher: Person) -> None:
+    members = people[1:3]
+    group = make_group()
+    groups.add_members(wire.admin().actor, group, [member.id for member in members])
+    board = f"/api/leaderboards/group:{group}"
+    everybody = [place["user"]["id"] for place in wire.read("/api/leaderboards/global", teacher)["items"]]
+    for period in ("", "?period=2026-03", "?period=2026-spring"):
+        found = wire.read(f"{board}{period}", teacher)
+        assert found["board"] == f"group:{group}"
+        ranked = [(place["rank"], place["user"]["id"]) for place in found["items"]]
+        assert ranked == list(enumerate([who for who in everybody if who in {m.id for m in members}], 1))
+    mine = wire.read(f"{board}/me", members[0])
+    assert {place["user"]["id"] for place in mine["neighbours"]} == {member.id for member in members}
+    assert_problem(wire.get(board, people[0]), 404, "not_found")
+    assert_problem(wire.get(f"{board}?period=2026-13", teacher), 422, "validation_failed")
+    assert_problem(wire.post(f"{board}/freeze", wire.admin(), json={"period": "2026-03"}), 404, "not_found")
+    for name in ("group:", "group:0", "group:x", "group:99999999999999999999", "group:999"):
+        assert_problem(wire.get(f"/api/leaderboards/{name}", teacher), 404, "not_found")

@@ -16,8 +16,10 @@ from flask import Flask
 from pymongo import monitoring
 
 from rebootcamp.core.clock import now
+from rebootcamp.services.backfills import run_backfills
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
+from tests.bench.rules import rule_of
 from tests.controllers.wire import Person, Wire
 from tests.factories import complete, curve, drain, make_badge, make_challenge
 
@@ -267,6 +269,18 @@ def test_streak_and_what_learners_do_to_it_cost_the_same_at_any_length(
         with measure() as refused:
             wire.post("/api/users/me/freezes", veteran, json={"on": str(now().date() + timedelta(days=2))})
         assert (read.counts, refused.counts) == ((3, 0), (2, 0))
+
+
+def test_completing_costs_the_same_under_two_hundred_rules(wire: Wire, veteran: Person, measure: Any) -> None:
+    for number in range(200):
+        make_badge(f"rule_{number}", criteria=rule_of(number))
+    run_backfills(60)
+    # The first completion of a process reads the rules, all others find them read.
+    complete(veteran.actor, make_challenge())
+    path = f"/api/challenges/{make_challenge().id}/complete"
+    with measure() as cost:
+        assert wire.post(path, veteran, json={}).status_code == 201
+    assert cost.counts == (COMPLETION_ROUND_TRIPS, 0), "\n".join(cost.sql)
 
 
 @pytest.mark.parametrize("name", ["history", "badges", "score"])

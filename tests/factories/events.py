@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -79,6 +80,7 @@ class PureLine:
     def __init__(self, rules: RuleBook, learner_id: int = 1) -> None:
         self.rules, self.learner_id = rules, learner_id
         self.standing = Standing()
+        self.today = date.min
         self.events: list[RecordedEvent] = []
         self.steps: list[Step] = []
         self.valid: list[tuple[ChallengeCompleted, date]] = []
@@ -98,10 +100,10 @@ class PureLine:
         is_last = all(other.challenge_id != fact.challenge_id for other, _ in self.valid)
         self._record(revoked(fact, is_last=is_last), day)
 
-    def award(self, code: str, points: int) -> None:
+    def award(self, code: str, points: int, day: date = DAY) -> None:
         """Give a badge by hand, unless it is held."""
         if code not in self.standing.held:
-            self._record(awarded(code, points, learner_id=self.learner_id), DAY)
+            self._record(awarded(code, points, learner_id=self.learner_id), day)
 
     def take(self, code: str) -> None:
         """Take a held badge back."""
@@ -126,9 +128,11 @@ class PureLine:
         return counts[True] - counts[False]
 
     def _record(self, fact: Fact, day: date) -> None:
-        queue = deque([fact])
+        # What is recorded for an earlier day is recorded late, not in the past.
+        self.today = max(self.today, day)
+        at, queue = happened(fact, 0, self.today).occurred_at, deque([fact])
         while queue:
-            event = happened(queue.popleft(), len(self.events) + 1, day)
+            event = replace(happened(queue.popleft(), len(self.events) + 1, day), occurred_at=at)
             self.events.append(event)
             step = advance(self.standing, event, self.rules, lambda: [active for _, active in self.valid])
             self.steps.append(step)

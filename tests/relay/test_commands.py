@@ -5,10 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +19,8 @@ from tests.relay.tools import (
     flask_command,
     journal_size,
     make_learners,
+    started,
+    until,
     waiting,
 )
 
@@ -30,34 +28,6 @@ pytestmark = pytest.mark.usefixtures("committed_db")
 
 NO_POSTGRESQL = {"DATABASE_URL": "postgresql://nobody:x@127.0.0.1:1/none"}
 NO_MONGODB = {"MONGODB_URI": "mongodb://127.0.0.1:1/?replicaSet=rs0"}
-
-
-@contextmanager
-def started(app: Flask, *arguments: str, **extra: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a `flask` command beside the test; it outlives neither the block nor a minute."""
-    process = subprocess.Popen(
-        flask_command(*arguments),
-        env=environment(app.config["REBOOTCAMP"], **extra),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    too_long = threading.Timer(60, process.kill)
-    too_long.start()
-    with process:
-        try:
-            yield process
-        finally:
-            too_long.cancel()
-            process.kill()
-
-
-def until(condition: object, seconds: float = 15) -> None:
-    """Wait for a condition, a function without arguments."""
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_check_tells_agreement_findings_and_inability_apart(committed_db: Flask) -> None:

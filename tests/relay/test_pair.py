@@ -12,8 +12,16 @@ from rebootcamp.events.pair import ForeignMongoDatabase, Unpaired
 from rebootcamp.events.rebuild import drop_projections
 from rebootcamp.storage import mongo
 from tests.factories import complete, drain, make_badge, make_challenge
-from tests.relay.test_commands import started, until
-from tests.relay.tools import assert_stores_agree, documents, execute, journal_size, make_learners, waiting
+from tests.relay.tools import (
+    assert_stores_agree,
+    documents,
+    execute,
+    journal_size,
+    make_learners,
+    started,
+    until,
+    waiting,
+)
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 

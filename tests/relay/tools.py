@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -204,3 +207,31 @@ def flask_command(*arguments: str) -> list[str]:
 def attempts_later(entry: OutboxEntry) -> timedelta:
     """Return how long from now the entry waits for its next attempt."""
     return entry.next_attempt_at - clock.now()
+
+
+@contextmanager
+def started(app: Flask, *arguments: str, **extra: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a `flask` command beside the test; it outlives neither the block nor a minute."""
+    process = subprocess.Popen(
+        flask_command(*arguments),
+        env=environment(app.config["REBOOTCAMP"], **extra),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    too_long = threading.Timer(60, process.kill)
+    too_long.start()
+    with process:
+        try:
+            yield process
+        finally:
+            too_long.cancel()
+            process.kill()
+
+
+def until(condition: Callable[[], object], seconds: float = 15) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -55,7 +55,7 @@ def rebuild(acknowledge: Acknowledge, batch: int) -> None:
 
 
 def backfill(acknowledge: Acknowledge) -> None:
-    """Judge all past learners."""
+    """Judge the past by every rule that waits for it."""
     acknowledge(int(run_backfills(60)))
 
 

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.usefixtures("committed_db")
 
 STRANGERS = """
     INSERT INTO users (email, password_hash, role, first_name, last_name, display_name, locale, timezone, token_version,
-        is_active, email_verified, version, created_at, updated_at)
+        is_active, email_verified, version, created_at, updated_at, day_start_hour, is_listed)
     SELECT 'pupil' || n || '@example.org', '', 'student', 'P', 'P', 'Pupil', 'en', 'UTC',
-        1, true, false, 1, now(), now()
+        1, true, false, 1, now(), now(), 0, true
     FROM generate_series(1, :count) n RETURNING id"""
 
 

@@ -224,14 +224,14 @@ def test_a_deed_taken_back_before_it_was_delivered_moves_no_tie() -> None:
 _CROWD = """
     WITH people AS (
         INSERT INTO users (email, password_hash, role, first_name, last_name, display_name, locale, timezone,
-            token_version, is_active, email_verified, version, created_at, updated_at)
+            token_version, is_active, email_verified, version, created_at, updated_at, day_start_hour, is_listed)
         SELECT 'crowd' || n || '@example.org', '', 'student', 'C', 'D', 'C' || n, 'en', 'UTC', 1, true, false, 1,
-            now(), now()
+            now(), now(), 0, true
         FROM generate_series(1, :count) n RETURNING id
     ), states AS (
         INSERT INTO learner_states (user_id, last_seq, challenge_points, badge_points, xp_total, daily_streak,
-            longest_daily_streak, perfect_quiz_streak, freezes, counters, held_badges)
-        SELECT id, 0, 0, 0, 0, 0, 0, 0, 0, '{}', '{}' FROM people
+            longest_daily_streak, perfect_quiz_streak, freezes, counters, held_badges, protected_days, measured_version)
+        SELECT id, 0, 0, 0, 0, 0, 0, 0, 0, '{}', '{}', '{}', 0 FROM people
     ) SELECT id FROM people"""
 _DEED = """
     WITH deeds AS (

@@ -226,6 +226,7 @@ def test_what_was_lost_for_an_automatic_reason_can_be_earned_again(reason: str, 
     assert dict(line.standing.held) == {}
     line.complete(2)
     assert ("first" in line.standing.held) is comes_back
+    assert line.standing.counters.get("expired|badge=first") is None
     assert replay(line.events, line.rules) == line.standing
 
 

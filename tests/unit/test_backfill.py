@@ -162,6 +162,12 @@ def test_a_badge_that_was_taken_by_hand_is_not_given_back() -> None:
     assert judge(trial_of({"points": {"at_least": 1}}), who, []).change is None
 
 
+def test_a_badge_that_expired_is_not_given_back_for_what_was_done_before() -> None:
+    who = standing(challenge_points=5, counters={"expired|badge=new": 1})
+    assert judge(trial_of({"points": {"at_least": 1}}), who, []).change is None
+    assert judge(trial_of({"points": {"at_least": 1}}), who, [], "other").change == "gain"
+
+
 def test_only_what_matters_is_read() -> None:
     assert trial_of({"points": {"at_least": 1}}).types == frozenset()
     assert trial_of({"count": {"event": COMPLETED, "at_least": 3}}).types == frozenset()

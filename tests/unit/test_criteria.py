@@ -177,13 +177,15 @@ def test_a_badge_stays_when_another_window_is_full() -> None:
 def test_a_late_deed_may_fill_a_window_that_has_ended_since() -> None:
     compiled = compile_rule(within(7, 3))
     now = situation(compiled, DAY, DAY + timedelta(days=2), DAY + timedelta(days=4))
-    met = first_met(compiled, now)
+    met = first_met(compiled, now, is_late=True)
     assert met is not None
     assert (met.day, met.counters) == (DAY + timedelta(days=4), now.counters)
-    assert first_met(compiled, situation(compiled, DAY, DAY + timedelta(days=2), DAY + timedelta(days=7))) is None
+    assert first_met(compiled, now, is_late=False) is None
+    apart = situation(compiled, DAY, DAY + timedelta(days=2), DAY + timedelta(days=7))
+    assert first_met(compiled, apart, is_late=True) is None
     # Windows of the past were judged when they were filled.
-    assert first_met(compiled, replace(now, day=DAY + timedelta(days=20))) is None
-    assert first_met(compiled, replace(now, day=DAY + timedelta(days=5))) is not None
+    assert first_met(compiled, replace(now, day=DAY + timedelta(days=20)), is_late=True) is None
+    assert first_met(compiled, replace(now, day=DAY + timedelta(days=5)), is_late=False) is not None
 
 
 def test_days_of_a_rule_are_those_of_all_its_windows() -> None:

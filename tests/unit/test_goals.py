@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebootcamp.core.challenges import CATEGORIES, day_of, period_of
+from rebootcamp.core.challenges import CADENCES, CATEGORIES, days_of, period_of
 from rebootcamp.core.errors import InvalidField
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
 from rebootcamp.services.gamification.goals import GRAIN_OF, Goal, compile_goal
@@ -167,12 +167,14 @@ def test_periods_are_whole_and_can_be_read_back(day: date, cadence: str) -> None
     assert first <= day <= last
     assert period_of(cadence, first) == period_of(cadence, last) == period
     assert period_of(cadence, last + timedelta(days=1)) != period != period_of(cadence, first - timedelta(days=1))
-    assert day_of(cadence, period) == first
+    assert days_of(cadence, period) == (first, last)
 
 
 @pytest.mark.parametrize("period", ["", "2026", "2026-W54", "2026-13", "2026-02-30", "2026-fall", "event", "9999-W99"])
 def test_a_text_that_is_no_period_has_no_day(period: str) -> None:
-    assert [day_of(cadence, period) for cadence in ("daily", "weekly", "monthly", "seasonal")] == [None] * 4
+    for cadence in CADENCES:
+        with pytest.raises(ValueError):  # noqa: PT011
+            days_of(cadence, period)
 
 
 @pytest.mark.parametrize(

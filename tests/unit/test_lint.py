@@ -85,7 +85,7 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], Any]] = [
 @pytest.mark.parametrize(("code", "criterion", "offered"), IMPOSSIBLE)
 def test_a_badge_that_nobody_can_earn_is_an_error(code: str, criterion: dict[str, Any], offered: Any) -> None:
     others = [badge(STREAK, "other", "silver", points=20), badge(POINTS, "sleeping", is_active=False)]
-    faults = list(found([badge(criterion), *others], offered, FLOORS[:1] if offered else FLOORS))
+    faults = found([badge(criterion), *others], offered, FLOORS[:1] if offered else FLOORS)
     assert [finding for finding in faults if finding[0] == "error"] == [("error", "badge:badge", code)]
 
 

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from rebootcamp.services.gamification.backfill import Deed
 from rebootcamp.services.gamification.criteria import Counted, measures_of
-from rebootcamp.services.gamification.measures import KEPT, Measure, MeasureIndex, is_standard_key, start_of, tally
+from rebootcamp.services.gamification.measures import (
+    KEPT,
+    Measure,
+    MeasureIndex,
+    is_standard_key,
+    packed,
+    start_of,
+    tally,
+)
 from rebootcamp.services.gamification.rules import compile_rule
 from tests.factories.rules import COMPLETED, REVOKED, counts, days, deeds, naive_value, payloads, sums
 
@@ -134,6 +142,24 @@ def test_a_window_of_the_longest_kind_is_always_known_in_full(grain: str, span: 
     assert start_of(grain, day) >= day - KEPT
     assert not measure.may_have_forgotten(day, None, day)
     assert not Measure(COMPLETED, grain="day").may_have_forgotten(day, span, day)
+
+
+@given(st.lists(st.one_of(counts, sums), max_size=5), st.lists(deeds, max_size=15), deeds, days)
+def test_stored_counters_say_and_become_what_they_would_in_memory(
+    rules: Any, history: list[Deed], deed: Deed, day: date
+) -> None:
+    compiled = [rule for rule in map(compile_rule, rules) if isinstance(rule, Counted)]
+    index = MeasureIndex({rule.measure: 0 for rule in compiled})
+    counters = counted(history, *index.since)
+    stored = packed(counters)
+    assert all(isinstance(counter, int | str) for counter in stored.values())
+    assert packed(stored) == stored
+    for rule in compiled:
+        said = rule.measure.value(stored, day, rule.within_days)
+        assert said == rule.measure.value(counters, day, rule.within_days)
+        assert rule.measure.days(stored) == rule.measure.days(counters)
+    both = [tally(one, deed.type, deed.payload, deed.local_date, index, 0)[0] for one in (counters, stored)]
+    assert packed(both[0]) == packed(both[1])
 
 
 def test_what_was_forgotten_cannot_be_taken_back() -> None:

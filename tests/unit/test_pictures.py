@@ -164,7 +164,7 @@ def test_no_name_breaks_a_picture(name: str) -> None:
     shown = plain(name)
     medals = (Medal(shown, shown or "x", "legendary"),) * 4
     card = replace(CARD, name=shown, level_name=shown, medals=medals, badges=4)
-    calendar = calendar_of({"display_name": name}, CALENDAR, None)
+    calendar = calendar_of({"display_name": name, "nickname": None}, CALENDAR, None)
     for svg in (render_card(card, LOOK), render_calendar(calendar, LOOK)):
         assert_safe(svg)
         assert all(width(text) * 10 < 700 for text in texts(parsed(svg)))

@@ -79,7 +79,7 @@ def edit_board_settings(body: dict[str, str]) -> Response:
 def freeze_board(body: dict[str, str], board: str) -> Response:
     """Publish the board of a closed period, for ever, with a hash that anyone can make again."""
     actor = current_actor()
-    snapshot = leaderboards.freeze_board(actor, leaderboards.find_board(actor, board, body["period"]))
+    snapshot = leaderboards.freeze_board(actor, leaderboards.find_open_board(actor, board, body["period"]))
     return json_response(schemas.render_snapshot(snapshot), 201)
 
 
@@ -90,7 +90,7 @@ def freeze_board(body: dict[str, str], board: str) -> Response:
 @blueprint.alt_response(404, "NotFound")
 def list_snapshots(query: dict[str, Any], board: str) -> Response:
     """List what was published of a board, newest first."""
-    found = leaderboards.find_board(current_actor(), board, None)
+    found = leaderboards.find_open_board(current_actor(), board, None)
     return page_response(leaderboards.list_snapshots(found.name, query["page"]), schemas.render_snapshot)
 
 

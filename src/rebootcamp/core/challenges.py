@@ -34,29 +34,21 @@ def period_of(cadence: str, day: date) -> str:
 
 
 def days_of(cadence: str, period: str) -> tuple[date, date]:
-    """Return the first and the last day of a weekly, monthly or seasonal period; raise `ValueError` for any other."""
-    found = re.fullmatch(r"([12][0-9]{3})-(?:W([0-9]{2})|([0-9]{2})|([a-z]+))", period)
+    """Return the first and the last day of a period that repeats; raise `ValueError` for any other text."""
+    found = re.fullmatch(r"([12][0-9]{3})-(?:W([0-9]{2})|([0-9]{2})(?:-([0-9]{2}))?|([a-z]+))", period)
     if found is None:
         raise ValueError(period)
-    year, week, month, season = found.groups()
+    year, week, month, day, season = found.groups()
     if season in SEASONS:
         month = SEASONS.index(season) * 3 or 12
     elif season:
         raise ValueError(period)
-    first = date.fromisocalendar(int(year), int(week), 1) if week else date(int(year), int(month), 1)
+    first = date.fromisocalendar(int(year), int(week), 1) if week else date(int(year), int(month), int(day or 1))
     if period_of(cadence, first) != period:
         raise ValueError(period)
+    if day:
+        return first, first
     return first, first + timedelta(days=6) if week else _month_end(first, 3 if season else 1)
-
-
-def day_of(cadence: str, period: str) -> date | None:
-    """Return the first day of a period that repeats, or None for a text that names no such period."""
-    try:
-        if cadence == "daily":
-            return date.fromisoformat(period) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", period) else None
-        return days_of(cadence, period)[0]
-    except ValueError:
-        return None
 
 
 def _month_end(first: date, months: int) -> date:

@@ -12,6 +12,7 @@ from rebootcamp.core.challenges import CATEGORIES, days_of, period_of
 GLOBAL: Final = "global"
 PERIODIC: Final = ("weekly", "monthly", "seasonal")
 CATEGORY: Final = "category:"
+GROUP: Final = "group:"
 BOARDS: Final = (GLOBAL, *PERIODIC, *(f"{CATEGORY}{name}" for name in CATEGORIES))
 ALL_TIME: Final = "all"
 
@@ -29,12 +30,21 @@ Node = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Board:
-    """A board in one of its periods; `members` narrows it to some learners, who are then ranked among themselves."""
+    """A board in one of its periods; `members` narrows it to some learners, who are then ranked among themselves.
+
+    The board of a group is that of everybody, narrowed to its members.
+    """
 
     name: str
     period: str
     days: tuple[date, date] | None = None
     members: tuple[int, ...] | None = None
+    group_id: int | None = None
+
+    @property
+    def title(self) -> str:
+        """Return the name under which the board is asked for."""
+        return self.name if self.group_id is None else f"{GROUP}{self.group_id}"
 
     @property
     def category(self) -> str | None:
@@ -52,6 +62,18 @@ def board_of(name: str, period: str | None, today: date) -> Board:
         return Board(name, ALL_TIME)
     period = period or period_of(name, today)
     return Board(name, period, days_of(name, period))
+
+
+def periodic_board_of(period: str | None, today: date) -> Board:
+    """Return the board of everybody that has such a period, the one of all time without any. Raises `ValueError`."""
+    if period in (None, ALL_TIME):
+        return board_of(GLOBAL, None, today)
+    for name in PERIODIC:
+        try:
+            return board_of(name, period, today)
+        except ValueError:
+            continue
+    raise ValueError(period)
 
 
 @lru_cache(maxsize=1024)

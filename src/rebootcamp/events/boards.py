@@ -16,6 +16,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from rebootcamp.core.json import dumps_text
 from rebootcamp.core.leaderboards import BoardKey, Position, boards_on
 from rebootcamp.events.histogram import Move, count_moves
 from rebootcamp.storage.locks import LISTING, hold, share
@@ -79,18 +80,20 @@ def deed_of(event: Row) -> str:
     return repr(next(found, event["event_id"]))
 
 
-# One statement adds, or replaces what `is_whole`, and tells where each learner stood before.
+# One statement adds, or replaces what `is_whole`, and tells where each learner stood before. The limits keep the
+# planner from reading whole tables for a batch.
 _WRITE: Final = sa.text("""
     WITH told AS MATERIALIZED (
         SELECT k.board, k.period, k.user_id, b.score AS old_score, b.reached_at AS old_reached_at,
             b.is_listed AS was_listed, u.is_listed AND u.is_active AS is_listed,
             CASE WHEN k.is_whole THEN k.score ELSE coalesce(b.score, 0) + k.score END AS score,
             CASE WHEN k.is_whole THEN k.reached_at ELSE greatest(b.reached_at, k.reached_at) END AS reached_at
-        FROM unnest(CAST(:boards AS text[]), CAST(:periods AS text[]), CAST(:user_ids AS bigint[]),
-            CAST(:scores AS integer[]), CAST(:reached AS timestamptz[]), CAST(:whole AS boolean[])) AS k (
-            board, period, user_id, score, reached_at, is_whole)
-        JOIN users u ON u.id = k.user_id
-        LEFT JOIN leaderboard_entries b ON b.user_id = k.user_id AND b.board = k.board AND b.period = k.period
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS k (
+            board text, period text, user_id bigint, score integer, reached_at timestamptz, is_whole boolean)
+        CROSS JOIN LATERAL (SELECT * FROM users WHERE id = k.user_id LIMIT 1) AS u
+        LEFT JOIN LATERAL (
+            SELECT * FROM leaderboard_entries e
+            WHERE e.user_id = k.user_id AND e.board = k.board AND e.period = k.period LIMIT 1) AS b ON true
     ), written AS (
         INSERT INTO leaderboard_entries (board, period, user_id, score, reached_at, is_listed)
         SELECT board, period, user_id, score, reached_at, is_listed FROM told
@@ -157,10 +160,19 @@ def _retold(session: Session, user_ids: set[int]) -> Iterator[tuple[Key, Tally]]
 
 
 def _write(session: Session, gains: dict[Key, Tally], retold: dict[Key, Tally]) -> None:
-    rows = [(*key, tally.score, tally.reached_at, key in retold) for key, tally in sorted({**gains, **retold}.items())]
-    columns = zip(("boards", "periods", "user_ids", "scores", "reached", "whole"), zip(*rows, strict=True), strict=True)
+    rows = [
+        {
+            "board": board,
+            "period": period,
+            "user_id": user_id,
+            "score": tally.score,
+            "reached_at": tally.reached_at and tally.reached_at.isoformat(),
+            "is_whole": (board, period, user_id) in retold,
+        }
+        for (board, period, user_id), tally in sorted({**gains, **retold}.items())
+    ]
     moves = []
-    for row in session.execute(_WRITE, {name: list(column) for name, column in columns}).all():
+    for row in session.execute(_WRITE, {"rows": dumps_text(rows)}).all():
         board, period, user_id, old_score, old_reached_at, was_listed, is_listed, score, reached_at = row
         old = place_of(old_score, old_reached_at, user_id) if was_listed else None
         new = place_of(score, reached_at, user_id) if is_listed else None

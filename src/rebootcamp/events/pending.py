@@ -18,6 +18,14 @@ _DEED: Final = f"coalesce({_NAMES}, to_jsonb(e.event_id))"
 
 COUNTS: Final = _COUNTS.format(day="e.local_date")
 
+# Whether anything that waits may still change a board. What is taken back counts where it was given: it may lie on any
+# board on which the learner stands.
+IS_AWAITED: Final = f"""EXISTS (
+    SELECT 1 FROM outbox o JOIN activity_events e ON e.event_id = o.event_id
+    WHERE e.points <> 0 AND ({COUNTS} OR e.points < 0 AND EXISTS (
+        SELECT 1 FROM leaderboard_entries b
+        WHERE b.user_id = e.user_id AND b.board = %(board)s AND b.period = %(period)s)))"""  # noqa: S608
+
 # `moved` has a row for each learner whose place may change: the delivered one (`old_…`) and the one of this moment.
 # A learner from whom something is taken, or whose events passed each other, is told anew as `boards.tell` does.
 MOVED: Final = f"""

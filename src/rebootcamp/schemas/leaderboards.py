@@ -169,7 +169,7 @@ def render_my_rank(mine: Any, language: str) -> dict[str, Any]:
 
 def render_board(board: Any) -> dict[str, Any]:
     """Return what names a `core.leaderboards.Board`."""
-    return {"board": board.name, "period": board.period}
+    return {"board": board.title, "period": board.period}
 
 
 def render_snapshot(snapshot: Any) -> dict[str, Any]:

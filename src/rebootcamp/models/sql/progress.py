@@ -16,7 +16,7 @@ from rebootcamp.storage.sql import Base
 class LearnerState(Base):
     """Running totals of one learner, and the lock that makes one writer per learner.
 
-    `counters` maps a counter key to an integer or to a map of its parts; `held_badges` maps a badge code to
+    `counters` maps a counter key to an integer or to its parts as a text; `held_badges` maps a badge code to
     `{origin, points, tier, rule, on}`; `measured_version` is the version of the rules whose counters are complete;
     `protected_days` maps a date to how and when it was protected.
     """

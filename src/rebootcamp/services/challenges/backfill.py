@@ -20,7 +20,8 @@ _NOTHING = All(())
 
 def judge_goal(session: Session, job: BackfillJob, line: LearnerLine) -> int:
     """Return 1 when the learner completed the challenge in the window that is open today, else 0."""
-    goal = rules_of(line).goals.get(job.challenge_id or 0)
+    rules = rules_of(line)
+    goal = rules.goals.get(job.challenge_id or 0)
     if goal is None:
         return 0
     try_rule(session, line, _NOTHING)

@@ -29,7 +29,7 @@ from rebootcamp.services.challenges.teams import TeamStanding, my_teams, recount
 from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.engine import rules_at, standing_of
 from rebootcamp.services.gamification.goals import GRAIN_OF, Goal, compile_goal, goal_of, joined_key
-from rebootcamp.services.gamification.jobs import enqueue
+from rebootcamp.services.gamification.jobs import enqueue, supersede
 from rebootcamp.services.gamification.levels import Curve
 from rebootcamp.services.gamification.progression import Standing, situation_of
 from rebootcamp.services.gamification.rules import normalise
@@ -166,6 +166,7 @@ def _announce(session: Session, challenge: Challenge, *, was_timed: bool) -> Non
     if goal is not None and goal.team_target is not None:
         recount(session, goal)
     touch_rules(session)
+    supersede(session, challenge_id=challenge.id)
     if goal is not None and challenge.is_published and challenge.archived_at is None:
         enqueue(session, challenge_id=challenge.id, version=challenge.version, holders="keep")
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
-from rebootcamp.core.challenges import day_of
+from rebootcamp.core.challenges import days_of
 from rebootcamp.core.days import LATEST_START_HOUR, ONE_DAY, SHORTEST
 from rebootcamp.core.errors import InvalidField, NotFound
 from rebootcamp.core.languages import Text
@@ -29,7 +29,7 @@ from rebootcamp.services.challenges.catalogue import get_challenge
 from rebootcamp.services.challenges.errors import NotTimed
 from rebootcamp.services.challenges.teams import TeamStanding, reward_all, team_standings
 from rebootcamp.services.gamification.goals import GRAIN_OF, Goal, goal_of
-from rebootcamp.services.gamification.measures import end_of, start_of
+from rebootcamp.services.gamification.measures import start_of
 from rebootcamp.storage.transactions import transaction
 
 ORDER: Final = "finishers"
@@ -54,8 +54,8 @@ _PARTICIPANTS: Final = sa.text("""
         SELECT 1 FROM unnest(CAST(:keys AS text[])) AS k (key)
         WHERE CASE jsonb_typeof(s.counters -> k.key)
             WHEN 'number' THEN true
-            WHEN 'object' THEN EXISTS (
-                SELECT 1 FROM jsonb_object_keys(s.counters -> k.key) AS part
+            WHEN 'string' THEN EXISTS (
+                SELECT 1 FROM string_to_table(s.counters ->> k.key, ',') AS part
                 WHERE CAST(:first AS text) IS NULL OR left(part, 10) = :first) END)""")
 
 
@@ -126,13 +126,15 @@ def _day_in(goal: Goal, period: str | None, today: date) -> date:
     if period is None:
         # Before it opens, the first window; after it closed, the last one.
         return min(max(today, goal.opens_on or today), goal.closes_on or date.max)
-    day = (goal.opens_on if period == "event" else None) if goal.cadence == "event" else day_of(goal.cadence, period)
-    if day is None:
+    if goal.cadence == period == "event" and goal.opens_on:
+        return goal.opens_on
+    try:
+        first, last = days_of(goal.cadence, period)
+    except ValueError:
         message = Text("This challenge has no such period.", "Ce défi n'a pas de telle période.")
-        raise InvalidField("/period", message)
-    last = end_of(GRAIN_OF[goal.cadence] or "day", day)
+        raise InvalidField("/period", message) from None
     # A first window may begin in the middle of its period.
-    return goal.opens_on if goal.opens_on and day < goal.opens_on <= last else day
+    return goal.opens_on if goal.opens_on and first < goal.opens_on <= last else first
 
 
 def _recorded(result: ChallengeResult) -> dict[str, Any]:

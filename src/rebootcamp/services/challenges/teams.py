@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
-from rebootcamp.core.challenges import day_of
+from rebootcamp.core.challenges import days_of
 from rebootcamp.core.days import ONE_DAY
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.journal import lock_line
@@ -204,7 +204,8 @@ def _day_in(goal: Goal, period: str, today: date) -> date:
     """Return the learner's date in the period: today, or its last one when it is over."""
     if goal.window(today) and goal.period(today) == period:
         return today
-    first = max(day_of(goal.cadence, period) or date.min, goal.opens_on or date.min)
+    begins = date.min if goal.cadence == "event" else days_of(goal.cadence, period)[0]
+    first = max(begins, goal.opens_on or date.min)
     window = goal.window(first)
     return window[1] if window and window[1] else first
 

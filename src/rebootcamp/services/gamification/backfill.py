@@ -12,7 +12,7 @@ from typing import Any
 from rebootcamp.services.gamification.criteria import Criterion, Situation, first_met, is_dated, measures_of
 from rebootcamp.services.gamification.levels import ONE_LEVEL, Curve
 from rebootcamp.services.gamification.measures import Measure, MeasureIndex, occurrence, tally
-from rebootcamp.services.gamification.progression import Standing, may_earn, situation_of, without_badges
+from rebootcamp.services.gamification.progression import Standing, expired_key, may_earn, situation_of, without_badges
 from rebootcamp.services.gamification.vocabulary import EVENTS
 
 
@@ -63,13 +63,15 @@ class Trial:
     ) -> Verdict:
         """Try the rule as that of badge `code` on a learner's deeds, oldest first.
 
-        Whoever holds the badge is judged without its points, and no `not` takes it away.
+        Whoever holds the badge is judged without its points, and no `not` takes it away. Whoever held it until it
+        expired must do something anew.
         """
         held = standing.held.get(code)
         judged = standing if held is None else without_badges(standing, {code: held})
         counters, met = self._run(judged, deeds, Counter(map(_identity, undone)), today, is_holder=held is not None)
         if held is None:
-            change = "gain" if met is not None and may_earn(standing, code) else None
+            may_gain = may_earn(standing, code) and not standing.counters.get(expired_key(code))
+            change = "gain" if met is not None and may_gain else None
         else:
             change = "lose" if met is None and held["origin"] == "rule" else "keep"
         return Verdict(counters, met, change)
@@ -78,14 +80,15 @@ class Trial:
         self, standing: Standing, deeds: Iterable[Deed], undone: Counter[Hashable], today: date, *, is_holder: bool
     ) -> tuple[Mapping[str, Any], Situation | None]:
         made, valid = _Tally(self.missing), _Tally(measures_of(self.rule))
-        base, met = situation_of(standing, today, self.curve), None
+        base, newest, met = situation_of(standing, today, self.curve), date.min, None
         for deed in deeds:
             made.add(deed)
             if self._is_dated and met is None and _counts(deed, undone):
                 valid.add(deed)
                 day = deed.local_date
                 then = replace(base, counters=valid.counters, day=day, reviewed_on=day if is_holder else None)
-                met = first_met(self.rule, then)
+                met = first_met(self.rule, then, is_late=day < newest)
+                newest = max(newest, day)
         missing = {measure.key for measure in self.missing}
         kept = {name: value for name, value in standing.counters.items() if name not in missing}
         counters = kept | {name: made.counters[name] for name in missing if name in made.counters}

@@ -268,13 +268,15 @@ def days_of(criterion: Criterion, counters: Counters, after: date | None = None)
     return sorted({day for measure in measures_of(criterion) for day in measure.days(counters, after)})
 
 
-def first_met(criterion: Criterion, situation: Situation) -> Situation | None:
+def first_met(criterion: Criterion, situation: Situation, *, is_late: bool) -> Situation | None:
     """Return the situation in which a deed makes it hold, or None.
 
     It is the day of the deed, or a later one: what was approved late may fill a window that has ended since.
     """
     if criterion.holds(situation):
         return situation
+    if not is_late:
+        return None
     later = (replace(situation, day=day) for day in days_of(criterion, situation.counters, situation.day))
     return next((then for then in later if criterion.holds(then)), None)
 

@@ -19,7 +19,7 @@ from rebootcamp.services.gamification.criteria import measures_of
 from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.goals import goal_of
 from rebootcamp.services.gamification.levels import Curve
-from rebootcamp.services.gamification.measures import MeasureIndex
+from rebootcamp.services.gamification.measures import MeasureIndex, packed
 from rebootcamp.services.gamification.progression import Standing, Step, advance
 from rebootcamp.services.gamification.rest_days import calendar_of
 from rebootcamp.services.gamification.rulebook import Badge, RuleBook
@@ -214,6 +214,6 @@ def _store(line: LearnerLine, standing: Standing) -> None:
     line.freezes = standing.streak.freezes
     line.perfect_quiz_streak = standing.streak.perfect_quizzes
     line.protected_days = dict(standing.streak.protected)
-    line.counters = dict(standing.counters)
+    line.counters = packed(standing.counters)
     line.held_badges = dict(standing.held)
     line.measured_version = standing.measured

@@ -1,4 +1,4 @@
-"""What back-fills of badges and of timed challenges share: asking for one, and making a learner's missing counters."""
+"""What back-fills of badges and of timed challenges share: asking for one, ending one, and judging one's past."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rebootcamp.services.gamification.backfill import Trial, Verdict
 from rebootcamp.services.gamification.criteria import Criterion
 from rebootcamp.services.gamification.engine import rules_of, standing_of
 from rebootcamp.services.gamification.histories import histories
+from rebootcamp.services.gamification.measures import is_standard_key, packed
 
 
 def enqueue(
     session: Session, *, badge_code: str | None = None, challenge_id: int | None = None, version: int, holders: str
 ) -> None:
-    """Ask for a back-fill."""
+    """Ask for a back-fill of a badge or of a timed challenge."""
     now = clock.now()
-    supersede(session, badge_code=badge_code, challenge_id=challenge_id)
     learners = session.scalar(sa.select(sa.func.count()).select_from(LearnerState)) or 0
     session.add(
         BackfillJob(
@@ -53,7 +53,10 @@ def try_rule(session: Session, line: LearnerLine, rule: Criterion, code: str = "
     deeds, undone = next(histories(session, trial, [line.user_id]))
     verdict = trial.judge(code, standing, deeds, undone, line.days.date_of(clock.now()))
     if line.measured_version < book.version:
-        line.counters = dict(verdict.counters)
+        # What no rule needs any more is dropped with the same stroke.
+        needed = {measure.key for measure in book.measures.since}
+        kept = {key: value for key, value in verdict.counters.items() if key in needed or is_standard_key(key)}
+        line.counters = packed(kept)
         line.measured_version = book.version
         save_line(line)
     return verdict

@@ -1,7 +1,8 @@
 """Running counters: what is kept of a learner's past, so that no rule ever reads the history.
 
 A measure counts (or sums a field of) the occurrences of one event type. A plain one is an integer; with `distinct` or
-`grain` it is a small map from a sub-key to an integer. Only the last `KEPT` of its dated parts are kept.
+`grain` it is a small map from a sub-key to an integer. Only the last `KEPT` of its dated parts are kept. A map is
+stored as one text: a learner with a long past has hundreds of parts, and a deed changes few of them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from rebootcamp.services.gamification.vocabulary import EVENTS, UNDOES
@@ -17,9 +18,29 @@ from rebootcamp.services.gamification.vocabulary import EVENTS, UNDOES
 GRAINS: Final = ("day", "week", "month", "season", "year")
 KEPT: Final = timedelta(days=400)
 
-Counter = int | dict[str, int]
+Counter = int | str | dict[str, int]
 Counters = Mapping[str, Any]
 Values = Mapping[str, Any]
+
+
+def packed(counters: Counters) -> dict[str, Any]:
+    """Return counters as they are stored; a part without a number counts one."""
+    return {key: _packed(counter) if isinstance(counter, dict) else counter for key, counter in counters.items()}
+
+
+def _packed(parts: Mapping[str, int]) -> str:
+    return ",".join(part if count == 1 else f"{part}={count}" for part, count in sorted(parts.items()))
+
+
+def parts_of(counter: str | Mapping[str, int]) -> Mapping[str, int]:
+    """Return the parts of a counter, stored or not."""
+    return _unpacked(counter) if isinstance(counter, str) else counter
+
+
+@lru_cache(maxsize=4096)
+def _unpacked(text: str) -> Mapping[str, int]:
+    pairs = (item.partition("=") for item in text.split(","))
+    return {part: int(count or 1) for part, _, count in pairs}
 
 
 def counter_key(event_type: str, field: str | None = None, value: object = None) -> str:
@@ -113,7 +134,7 @@ class Measure:
         step = sign * (values[self.amount] if self.amount else 1)
         if not (self.grain or self.distinct):
             return (counter if isinstance(counter, int) else 0) + step
-        kept = dict(counter) if isinstance(counter, dict) else {}
+        kept = {} if counter is None or isinstance(counter, int) else dict(parts_of(counter))
         newest = self._newest(kept)
         start = start_of(self.grain, day) if self.grain else day
         if newest is not None and start < newest - KEPT:
@@ -133,11 +154,11 @@ class Measure:
         counter = counters.get(self.key, 0)
         if isinstance(counter, int):
             return counter
-        parts: Iterable[tuple[str, int]] = counter.items()
+        parts: Iterable[tuple[str, int]] = parts_of(counter).items()
         if self.grain:
             start = self.window_start(day, within_days)
-            until = day if within_days else start
-            parts = [(part, n) for part, n in parts if start.isoformat() <= part[:10] <= until.isoformat()]
+            first, last = start.isoformat(), (day if within_days else start).isoformat()
+            parts = [(part, n) for part, n in parts if first <= part[:10] <= last]
         if self.distinct:
             return len({part.rpartition("|")[2] for part, n in parts if n > 0})
         return sum(n for _, n in parts)
@@ -153,11 +174,10 @@ class Measure:
     def days(self, counters: Counters, after: date | None = None) -> list[date]:
         """Return the first days of the dated parts that are kept, oldest first; those after a date if one is given."""
         counter = counters.get(self.key, 0)
-        since = "" if after is None else after.isoformat()
-        # Nearly always nothing lies after a deed: the newest part tells without looking at all others.
-        if isinstance(counter, int) or not self.grain or max(counter, default="")[:10] <= since:
+        if isinstance(counter, int) or not self.grain:
             return []
-        return sorted({date.fromisoformat(part[:10]) for part in counter if part[:10] > since})
+        since = "" if after is None else after.isoformat()
+        return sorted({date.fromisoformat(part[:10]) for part in parts_of(counter) if part[:10] > since})
 
     def _newest(self, parts: Mapping[str, int]) -> date | None:
         if not self.grain or not parts:

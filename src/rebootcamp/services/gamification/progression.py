@@ -129,12 +129,12 @@ def _deed(standing: Standing, event: RecordedEvent, sign: int, rules: RuleBook) 
 
 
 def _badge_awarded(standing: Standing, event: RecordedEvent, fact: BadgeAwarded, rules: RuleBook) -> Step:
-    barred = barred_key(fact.badge)
+    marks = (barred_key(fact.badge), expired_key(fact.badge))
     moved = replace(
         standing,
         badge_points=standing.badge_points + fact.points,
         xp_total=standing.xp_total + fact.points,
-        counters=added(standing.counters, {barred: -standing.counters.get(barred, 0)}),
+        counters=added(standing.counters, {mark: -standing.counters.get(mark, 0) for mark in marks}),
         held={**standing.held, fact.badge: _holding(fact, event.local_date)},
     )
     step = Step(moved, (XpGrant("badge", fact.points),))
@@ -142,12 +142,14 @@ def _badge_awarded(standing: Standing, event: RecordedEvent, fact: BadgeAwarded,
 
 
 def _badge_revoked(standing: Standing, event: RecordedEvent, fact: BadgeRevoked, rules: RuleBook) -> Step:
-    bars = {} if fact.reason in AUTOMATIC else {barred_key(fact.badge): 1}
+    marks = {} if fact.reason in AUTOMATIC else {barred_key(fact.badge): 1}
+    if fact.reason == EXPIRED:
+        marks = {expired_key(fact.badge): 1}
     moved = replace(
         standing,
         badge_points=standing.badge_points - fact.points,
         xp_total=standing.xp_total - fact.points,
-        counters=added(standing.counters, bars),
+        counters=added(standing.counters, marks),
         held={code: held for code, held in standing.held.items() if code != fact.badge},
     )
     step = Step(moved, (XpGrant("badge_revoked", -fact.points),))
@@ -157,6 +159,11 @@ def _badge_revoked(standing: Standing, event: RecordedEvent, fact: BadgeRevoked,
 def barred_key(code: str) -> str:
     """Return the counter that keeps a badge taken by hand from coming back by its rule."""
     return f"barred|badge={code}"
+
+
+def expired_key(code: str) -> str:
+    """Return the counter that keeps an expired badge from being given back for what was done before."""
+    return f"expired|badge={code}"
 
 
 def _challenge_changes(fact: Fact, sign: int) -> dict[str, int]:
@@ -215,7 +222,8 @@ def _award_newly_met(step: Step, signals: Iterable[str], rules: RuleBook, event:
     standing = step.standing
     now = situation_of(standing, event.local_date, rules.curve)
     candidates = (badge for badge in rules.watching(signals, standing.measured) if may_earn(standing, badge.code))
-    met = ((badge, first_met(badge.rule, now)) for badge in candidates)
+    is_late = event.local_date < _today(event)
+    met = ((badge, first_met(badge.rule, now, is_late=is_late)) for badge in candidates)
     facts = tuple(
         award_of(badge, event.user_id, then, _evidence(event, then), event.occurred_at) for badge, then in met if then
     )
@@ -223,6 +231,10 @@ def _award_newly_met(step: Step, signals: Iterable[str], rules: RuleBook, event:
         return step
     held = dict(standing.held) | {fact.badge: _holding(fact, event.local_date) for fact in facts}
     return replace(step, standing=replace(standing, held=held), facts=facts)
+
+
+def _today(event: RecordedEvent) -> date:
+    return DayRule(event.timezone).date_of(event.occurred_at)
 
 
 def _evidence(event: RecordedEvent, met: Situation) -> dict[str, Any]:
@@ -238,7 +250,7 @@ def may_earn(standing: Standing, code: str) -> bool:
 def _revoke_no_longer_met(step: Step, event: RecordedEvent, rules: RuleBook) -> Step:
     """Decide which badges fall with the facts they rested on; badges given by hand stay."""
     standing = step.standing
-    lost = _unsupported(standing, rules, DayRule(event.timezone).date_of(event.occurred_at))
+    lost = _unsupported(standing, rules, _today(event))
     if not lost:
         return step
     held = {code: holding for code, holding in standing.held.items() if code not in lost}

@@ -109,10 +109,12 @@ def off_days(streak: Streak, rest_days: RestDays, timezone: str | None = None) -
 def streak_after(
     streak: Streak, event: RecordedEvent, active_days: Callable[[], Iterable[date]], rest_days: RestDays = NO_REST_DAYS
 ) -> Streak:
-    """Return the streak after an event; `active_days` gives the days on which valid completions remain."""
+    """Return the streak after an event; `active_days` gives the days on which valid completions remain.
+
+    What completes by itself is no activity: only the deeds behind it are.
+    """
     fact, day = event.fact, event.local_date
     if isinstance(fact, ChallengeFact) and fact.is_goal:
-        # What completes by itself is no activity; the deeds behind it are.
         return streak
     if isinstance(fact, ChallengeCompleted):
         streak = _bridged_by_zone(streak, day, rest_days, event.timezone)

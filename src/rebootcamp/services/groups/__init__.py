@@ -15,6 +15,7 @@ from rebootcamp.services.groups.membership import (
     add_members,
     join_group,
     leave_group,
+    list_member_ids,
     list_members,
     remove_members,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "join_group",
     "leave_group",
     "list_groups",
+    "list_member_ids",
     "list_members",
     "remove_members",
     "rotate_code",

@@ -56,6 +56,13 @@ def list_members(actor: Actor, group_id: int, page: PageRequest) -> Page[Member]
     )
 
 
+def list_member_ids(group_id: int) -> list[int]:
+    """Return who belongs to a group now; at most `MAX_MEMBERS`."""
+    is_in = GroupMembership.group_id == group_id, GroupMembership.left_at.is_(None)
+    with transaction() as session:
+        return list(session.scalars(sa.select(GroupMembership.user_id).where(*is_in).order_by(GroupMembership.user_id)))
+
+
 def add_members(actor: Actor, group_id: int, user_ids: Collection[int]) -> list[int]:
     """Add learners, open group or not; return those who were no members yet.
 

@@ -32,7 +32,7 @@ from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import LearnerState, XpEntry
 from rebootcamp.services.gamification.engine import load_rules, standing_of
 from rebootcamp.services.gamification.levels import ONE_LEVEL, first_fault
-from rebootcamp.services.gamification.measures import is_standard_key
+from rebootcamp.services.gamification.measures import is_standard_key, packed
 from rebootcamp.services.gamification.progression import Standing
 from rebootcamp.services.gamification.replay import replay
 from rebootcamp.services.gamification.rest_days import Calendar, rest_of
@@ -227,6 +227,7 @@ def _check_totals(report: Report, ledgers: _Ledgers, rows: list[Row], events: li
     if len(events) == len(rows):
         kept = standing_of(state)
         made = replay(events, ledgers.rules, state.measured_version, ledgers.calendar)
+        made = replace(made, counters=packed(made.counters))
         report.expect("replay", subject, _without_forgotten(kept, made, ledgers.rules), made)
         report.expect("completions", subject, ledgers.completions[user_id], _completions_of(events))
         granted = {code: _grant_fields(grant) for code, grant in ledgers.grants[user_id].items()}

@@ -13,6 +13,7 @@ from rebootcamp.services.leaderboards.standings import (
     Place,
     Standings,
     find_board,
+    find_open_board,
     get_my_rank,
     list_places,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Standings",
     "edit_settings",
     "find_board",
+    "find_open_board",
     "freeze_board",
     "get_my_rank",
     "get_settings",

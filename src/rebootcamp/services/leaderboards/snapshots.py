@@ -22,7 +22,7 @@ from rebootcamp.core.json import dumps
 from rebootcamp.core.languages import Text
 from rebootcamp.core.leaderboards import Board
 from rebootcamp.core.pages import Page, PageRequest, paginate
-from rebootcamp.events.pending import COUNTS
+from rebootcamp.events.pending import IS_AWAITED
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.leaderboards import LeaderboardPlace, LeaderboardSnapshot
 from rebootcamp.storage.statements import fetch_one
@@ -72,15 +72,10 @@ class AlreadyFrozen(DomainError):
 
 
 _NEXT_ID: Final = "SELECT nextval(pg_get_serial_sequence('leaderboard_snapshots', 'id')) AS id"
-# The question and the copy see the same moment. What is taken back counts where it was given: it may lie on any board
-# on which the learner stands.
+# The question and the copy see the same moment.
 _FREEZE: Final = f"""
     WITH pending AS MATERIALIZED (
-        SELECT EXISTS (
-            SELECT 1 FROM outbox o JOIN activity_events e ON e.event_id = o.event_id
-            WHERE e.points <> 0 AND ({COUNTS} OR e.points < 0 AND EXISTS (
-                SELECT 1 FROM leaderboard_entries b
-                WHERE b.user_id = e.user_id AND b.board = %(board)s AND b.period = %(period)s))) AS is_pending
+        SELECT {IS_AWAITED} AS is_pending
     ), placed AS (
         INSERT INTO leaderboard_places (snapshot_id, rank, user_id, score, reached_at)
         SELECT %(id)s::bigint, row_number() OVER (ORDER BY - b.score, b.reached_at, b.user_id), b.user_id, b.score,

@@ -6,8 +6,10 @@ ranks: the number of listed places ahead in that order, plus one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -15,8 +17,9 @@ from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField, NotFound
 from rebootcamp.core.languages import Text
-from rebootcamp.core.leaderboards import EPOCH, Board, board_of
+from rebootcamp.core.leaderboards import EPOCH, GROUP, Board, board_of, periodic_board_of
 from rebootcamp.core.pages import Page, PageRequest, paginate
+from rebootcamp.services import groups
 from rebootcamp.services.leaderboards.settings import FULL, NEIGHBOURS, students_see
 from rebootcamp.services.leaderboards.statements import AROUND_ME, FROM_HERE_ON
 from rebootcamp.storage.sql import Row
@@ -25,6 +28,7 @@ from rebootcamp.storage.statements import fetch_all
 ORDER: Final = "leaderboard"
 # Places shown on either side of one's own.
 REACH: Final = 3
+_GROUP: Final = re.compile(rf"{GROUP}([1-9][0-9]{{0,17}})")
 MAX_SCORE: Final = 2**31 - 1
 MAX_ID: Final = 2**63 - 1
 TOP: Final = {"score": MAX_SCORE, "reached_at": EPOCH, "user_id": 0}
@@ -74,11 +78,34 @@ class MyRank:
 
 
 def find_board(actor: Actor, name: str, period: str | None) -> Board:
-    """Return a board; without a period, of the caller's current one. Raises `NotFound`, `InvalidField`."""
+    """Return a board; without a period, of the caller's current one. Raises `NotFound`, `InvalidField`.
+
+    `group:<id>` ranks the members of a group among themselves, for its members and staff: of all time, or in the week,
+    month or season that the period names.
+    """
+    today, group = actor.days.date_of(clock.now()), _GROUP.fullmatch(name)
+    with _refusing_period():
+        if group is None:
+            return find_open_board(actor, name, period)
+        group_id = int(group[1])
+        groups.get_group(actor, group_id)
+        members = tuple(groups.list_member_ids(group_id))
+        return replace(periodic_board_of(period, today), members=members, group_id=group_id)
+
+
+def find_open_board(actor: Actor, name: str, period: str | None) -> Board:
+    """Return a board that everybody is on. Raises `NotFound`, `InvalidField`."""
     try:
-        return board_of(name, period, actor.days.date_of(clock.now()))
+        with _refusing_period():
+            return board_of(name, period, actor.days.date_of(clock.now()))
     except KeyError:
         raise NotFound("leaderboard") from None
+
+
+@contextmanager
+def _refusing_period() -> Iterator[None]:
+    try:
+        yield
     except ValueError:
         message = Text(
             "This board has no such period; examples: 2026-W47, 2026-11, 2026-autumn.",

@@ -12,11 +12,14 @@ from rebootcamp.storage.statements import fetch_all
 
 WEEKS: Final = 53
 
-# The index on valid completions by learner and date answers it: what was revoked is not in it.
+# The index on valid completions by learner and date answers it: what was revoked is not in it. What completes by
+# itself is no activity, only the deeds behind it are.
 _DAYS: Final = """
-    SELECT local_date, count(*) AS completions FROM challenge_completions
-    WHERE user_id = %(user_id)s AND status = 'validated' AND local_date BETWEEN %(first)s::date AND %(last)s::date
-    GROUP BY local_date"""
+    SELECT d.local_date, count(*) AS completions
+    FROM challenge_completions d JOIN challenges c ON c.id = d.challenge_id AND c.criteria IS NULL
+    WHERE d.user_id = %(user_id)s AND d.status = 'validated'
+        AND d.local_date BETWEEN %(first)s::date AND %(last)s::date
+    GROUP BY d.local_date"""
 
 
 @dataclass(frozen=True)

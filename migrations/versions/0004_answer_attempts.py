@@ -1,7 +1,7 @@
 """wrong answers are counted, remembered answers keep their headers
 
-Revision ID: 0008
-Revises: 0007
+Revision ID: 0004
+Revises: 0003
 Create Date: 2026-11-21
 """
 
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0008"
-down_revision = "0007"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

@@ -1,7 +1,7 @@
 """rules: versions, counters by need, back-fill, expiry
 
-Revision ID: 0007
-Revises: 0004
+Revision ID: 0003
+Revises: 0002
 Create Date: 2026-11-21
 """
 
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0007"
-down_revision = "0004"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
@@ -90,6 +90,8 @@ def upgrade() -> None:
         postgresql_where=sa.text("revoked_at IS NULL AND expires_at IS NOT NULL"),
     )
     op.add_column("learner_states", sa.Column("measured_version", sa.Integer(), nullable=False, server_default="0"))
+    # Counters change with every deed: compressing them each time costs more than all else that is written.
+    op.execute("ALTER TABLE learner_states ALTER COLUMN counters SET STORAGE EXTERNAL")
     op.execute("UPDATE badge_definitions SET rule_version = version")
     op.execute(KNOWN_RULES)
     op.execute(HOLDINGS)
@@ -104,6 +106,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE learner_states ALTER COLUMN counters SET STORAGE EXTENDED")
     op.drop_column("learner_states", "measured_version")
     op.drop_index("ix_badge_grants_expiring", table_name="badge_grants")
     op.drop_column("badge_grants", "expires_at")

@@ -1,6 +1,6 @@
 """groups
 
-Revision ID: 0003
+Revision ID: 0006
 Revises: 0005
 Create Date: 2026-11-21
 """
@@ -8,7 +8,7 @@ Create Date: 2026-11-21
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
+revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None

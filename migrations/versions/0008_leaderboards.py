@@ -1,15 +1,15 @@
 """leaderboards: boards with periods and categories, counts for ranks, opt-out, settings, published boards
 
-Revision ID: 0002
-Revises: 0006
+Revision ID: 0008
+Revises: 0007
 Create Date: 2026-11-21
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -123,6 +123,7 @@ def _change_entries() -> None:
         "ix_leaderboard_entries_order",
         "leaderboard_entries",
         ["board", "period", sa.literal_column("(- score)"), "reached_at", "user_id"],
+        postgresql_include=["score"],
         postgresql_where=sa.text("is_listed AND score > 0"),
     )
 

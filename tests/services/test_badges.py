@@ -1,0 +1,391 @@
+"""Rules at work on real stores: versions, back-fill, preview, awards by hand and their end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import time_machine
+
+from rebootcamp.core import clock
+from rebootcamp.core.actors import Actor
+from rebootcamp.core.errors import InvalidField
+from rebootcamp.models.sql.badges import BackfillJob, BadgeGrant
+from rebootcamp.models.sql.progress import LearnerState
+from rebootcamp.services import backfills, badges, challenges
+from rebootcamp.services.badges import Preview
+from rebootcamp.services.gamification.measures import parts_of
+from rebootcamp.storage import mongo
+from rebootcamp.storage.sql import Base, db
+from tests.factories import admin, complete, drain, make_badge, make_challenge
+from tests.relay.tools import assert_stores_agree, make_learners
+
+pytestmark = pytest.mark.usefixtures("committed_db")
+
+JANUARY = datetime(2026, 1, 5, 12, tzinfo=UTC)
+COMPLETED = "challenge.completed"
+
+
+def counted(at_least: int, **body: Any) -> dict[str, Any]:
+    return {"count": {"event": COMPLETED, "at_least": at_least, **body}}
+
+
+BUSY = counted(3, within_days=7)
+
+
+@contextmanager
+def on(day: int) -> Iterator[None]:
+    """Travel to noon of a day, counted from the first Monday of 2026."""
+    with time_machine.travel(JANUARY + timedelta(days=day), tick=True):
+        yield
+
+
+def do(learner: Actor, *days: int, **fields: Any) -> list[challenges.Completed]:
+    done = []
+    for day in days:
+        with on(day):
+            done.append(complete(learner, make_challenge(**fields)))
+    return done
+
+
+def revoke(done: challenges.Completed) -> None:
+    completion = done.completion
+    challenges.revoke_completion(admin(), completion.user_id, completion.id, reason="A test.")
+
+
+def learners(number: int) -> list[Actor]:
+    with on(0):
+        return make_learners(number)
+
+
+def grants(code: str) -> dict[int, BadgeGrant]:
+    db.session.remove()
+    held = sa.select(BadgeGrant).where(BadgeGrant.badge_code == code, BadgeGrant.revoked_at.is_(None))
+    return {grant.user_id: grant for grant in db.session.scalars(held)}
+
+
+def holders(code: str) -> set[int]:
+    return set(grants(code))
+
+
+def counters(learner: Actor) -> dict[str, Any]:
+    db.session.remove()
+    found = db.session.scalar(sa.select(LearnerState.counters).where(LearnerState.user_id == learner.user_id))
+    return {key: parts_of(counter) if isinstance(counter, str) else counter for key, counter in (found or {}).items()}
+
+
+def jobs(code: str) -> list[tuple[str, str]]:
+    db.session.remove()
+    found = db.session.scalars(sa.select(BackfillJob).where(BackfillJob.badge_code == code).order_by(BackfillJob.id))
+    return [(job.state, job.holders) for job in found]
+
+
+def judge_the_past() -> None:
+    assert backfills.run_backfills(60) is False
+
+
+def edit(code: str, holders: str = "keep", **changes: Any) -> None:
+    badges.update_badge(admin(), code, changes, None, holders=holders)
+
+
+def preview(criteria: Mapping[str, Any], code: str | None = None, **options: Any) -> Preview:
+    return badges.preview_badge(admin(), criteria, code, **options)
+
+
+def test_a_new_badge_reaches_who_met_its_rule_long_ago_and_stays() -> None:
+    ada, bob, cleo = learners(3)
+    do(ada, 0, 2, 4, 100)
+    revoke(do(bob, 0, 2, 4)[1])
+    do(cleo, 0, 5, 10)
+    with on(200):
+        make_badge("busy", criteria=BUSY)
+        assert (jobs("busy"), holders("busy")) == ([("waiting", "keep")], set())
+        assert_stores_agree(pending=count_pending())
+        judge_the_past()
+        assert (jobs("busy"), holders("busy")) == ([("done", "keep")], {ada.user_id})
+        evidence = grants("busy")[ada.user_id].evidence
+        assert evidence["met_on"] == "2026-01-09"
+        assert evidence["readings"] == [{"counter": f"{COMPLETED}|per:day", "value": 3, "target": 3}]
+        # The window is empty now, and something else is taken back: that is no reason to lose the badge.
+        revoke(do(ada, 201)[0])
+        assert holders("busy") == {ada.user_id}
+        drain()
+        assert_stores_agree()
+
+
+def count_pending() -> int:
+    db.session.remove()
+    return int(db.session.scalar(sa.text("SELECT count(*) FROM outbox")) or 0)
+
+
+def test_what_a_back_filled_badge_rests_on_can_still_be_revoked() -> None:
+    (ada,) = learners(1)
+    done = do(ada, 0, 2, 4)
+    with on(200):
+        make_badge("busy", criteria=BUSY)
+        judge_the_past()
+        revoke(done[0])
+        assert holders("busy") == set()
+        drain()
+        assert_stores_agree()
+
+
+def test_new_counters_are_complete_after_the_job_and_go_on() -> None:
+    ada, bob = learners(2)
+    monthly = counted(4, per="month", distinct="challenge_id")
+    key = f"{COMPLETED}|distinct:challenge_id|per:month"
+    do(ada, 0, 1)
+    with on(2):
+        make_badge("varied", criteria=monthly)
+    # Between the creation and the back-fill nothing is lost, and nothing is counted twice.
+    do(ada, 3)
+    do(bob, 3)
+    assert key not in counters(ada)
+    with on(4):
+        judge_the_past()
+    assert sum(counters(ada)[key].values()) == 3
+    assert holders("varied") == set()
+    do(ada, 5)
+    do(bob, 5)
+    assert sum(counters(ada)[key].values()) == 4
+    assert holders("varied") == {ada.user_id}
+    newcomer = make_learners(1)[0]
+    do(newcomer, 6, 7, 8, 9)
+    assert holders("varied") == {ada.user_id, newcomer.user_id}
+    drain()
+    assert_stores_agree()
+
+
+def test_a_counter_that_was_dropped_and_comes_back_is_made_anew() -> None:
+    (ada,) = learners(1)
+    with on(0):
+        make_badge("busy", criteria=counted(5, per="week"))
+        judge_the_past()
+    do(ada, 1)
+    edit("busy", criteria={"points": {"at_least": 1000}})
+    do(ada, 2, 3)
+    edit("busy", criteria=counted(4, per="week"))
+    assert f"{COMPLETED}|per:week" in counters(ada)
+    # The leftover of before is neither believed nor a disagreement.
+    do(ada, 4)
+    drain()
+    assert_stores_agree()
+    assert holders("busy") == set()
+    judge_the_past()
+    assert holders("busy") == {ada.user_id}
+    drain()
+    assert_stores_agree()
+
+
+def test_a_counter_that_no_rule_needs_is_dropped() -> None:
+    (ada,) = learners(1)
+    with on(0):
+        make_badge("busy", criteria=counted(5, per="week"))
+        judge_the_past()
+    do(ada, 1)
+    edit("busy", criteria={"points": {"at_least": 1000}})
+    judge_the_past()
+    assert f"{COMPLETED}|per:week" not in counters(ada)
+    drain()
+    assert_stores_agree()
+
+
+def test_an_edit_supersedes_the_job_that_waits() -> None:
+    (ada,) = learners(1)
+    do(ada, 0)
+    make_badge("first", at_least=1)
+    edit("first", criteria=counted(2))
+    edit("first", points=99)
+    assert jobs("first") == [("superseded", "keep"), ("waiting", "keep")]
+    judge_the_past()
+    assert (jobs("first")[-1], holders("first")) == (("done", "keep"), set())
+    edit("first", criteria=counted(1))
+    edit("first", is_active=False)
+    assert jobs("first")[-1] == ("superseded", "keep")
+    judge_the_past()
+    assert holders("first") == set()
+    edit("first", is_active=True)
+    judge_the_past()
+    assert holders("first") == {ada.user_id}
+
+
+def test_an_edit_keeps_holders_and_judges_them_by_their_own_rule() -> None:
+    ada, bob = learners(2)
+    make_badge("deeds", at_least=2)
+    done = do(ada, 0, 1)
+    edit("deeds", criteria=counted(3))
+    judge_the_past()
+    assert holders("deeds") == {ada.user_id}
+    revoke(do(ada, 2)[0])
+    assert holders("deeds") == {ada.user_id}
+    do(bob, 0, 1)
+    assert holders("deeds") == {ada.user_id}
+    revoke(done[0])
+    assert holders("deeds") == set()
+    drain()
+    assert_stores_agree()
+
+
+def test_an_edit_that_re_evaluates_takes_what_the_new_rule_refuses() -> None:
+    ada, bob, cleo = learners(3)
+    make_badge("deeds", at_least=2)
+    do(ada, 0, 1, 2)
+    done = do(bob, 0, 1)
+    badges.award_badge(admin(), cleo.user_id, "deeds", reason="By hand.")
+    foreseen = preview(counted(3), "deeds")
+    assert (foreseen.would_gain, foreseen.would_lose, foreseen.would_keep) == (0, 1, 2)
+    assert [(item["change"], item["user_id"]) for item in foreseen.sample] == [("lose", bob.user_id)]
+    edit("deeds", "reevaluate", criteria=counted(3))
+    judge_the_past()
+    assert holders("deeds") == {ada.user_id, cleo.user_id}
+    # What a changed rule took can be earned by the changed rule.
+    do(bob, 3)
+    assert holders("deeds") == {ada.user_id, bob.user_id, cleo.user_id}
+    assert grants("deeds")[bob.user_id].rule_version == 2
+    # Who kept the badge keeps it by the rule of old.
+    assert grants("deeds")[ada.user_id].rule_version == 1
+    revoke(done[0])
+    assert holders("deeds") == {ada.user_id, cleo.user_id}
+    drain()
+    assert_stores_agree()
+
+
+RULES: list[dict[str, Any]] = [
+    counted(3),
+    BUSY,
+    counted(2, per="week", distinct="category"),
+    counted(3, distinct="local_date"),
+    {"sum": {"event": COMPLETED, "field": "points", "at_least": 100, "per": "month"}},
+    {"all": [counted(1, where={"category": "water"}), {"between": {"from": "2026-01-05", "to": "2026-01-09"}}]},
+    {"all": [{"points": {"at_least": 40}}, {"not": {"badge": "gift"}}]},
+    {"streak": {"kind": "daily", "at_least": 3}},
+]
+
+
+@pytest.mark.parametrize("criteria", RULES)
+def test_a_preview_foretells_what_the_back_fill_does_and_changes_nothing(criteria: dict[str, Any]) -> None:
+    people = learners(5)
+    make_badge("gift", criteria={"points": {"at_least": 100_000}}, points=0)
+    for number, person in enumerate(people):
+        do(person, *range(0, 2 * number + 1, 2))
+        do(person, *range(number), category="water", points=30)
+    revoke(do(people[2], 1)[0])
+    badges.award_badge(admin(), people[3].user_id, "gift", reason="A test.")
+    judge_the_past()
+    before = contents()
+    foreseen = preview(criteria)
+    assert contents() == before
+    assert (foreseen.is_complete, foreseen.examined, foreseen.learners) == (True, 6, 6)
+    make_badge("tried", criteria=criteria)
+    assert preview(criteria).sample == foreseen.sample
+    judge_the_past()
+    gained = {item["user_id"]: item["met_on"] for item in foreseen.sample if item["change"] == "gain"}
+    assert (holders("tried"), foreseen.would_gain) == (set(gained), len(gained))
+    met = {user: grant.evidence["met_on"] for user, grant in grants("tried").items()}
+    assert met == {user: day.isoformat() for user, day in gained.items()}
+    assert 0 < len(gained) < 5
+    again = preview(criteria, "tried")
+    assert (again.would_gain, again.would_lose, again.would_keep) == (0, 0, len(gained))
+    drain()
+    assert_stores_agree()
+
+
+def contents() -> dict[str, Any]:
+    """Return every row and document of both stores."""
+    db.session.remove()
+    tables = {
+        table.name: sorted(map(repr, db.session.execute(sa.select(table)))) for table in Base.metadata.sorted_tables
+    }
+    names = mongo.database().list_collection_names()
+    db.session.remove()
+    return tables | {f"mongo {name}": list(mongo.collection(name).find().sort("_id")) for name in names}
+
+
+def test_a_preview_says_when_it_had_no_time_for_everybody() -> None:
+    people = learners(3)
+    for person in people:
+        do(person, 0)
+    part = preview(counted(1), budget_seconds=0)
+    assert (part.is_complete, part.examined, part.learners, part.would_gain) == (False, 1, 4, 0)
+    whole = preview(counted(1))
+    assert (whole.is_complete, whole.examined, whole.would_gain) == (True, 4, 3)
+
+
+def test_a_sample_is_short_and_the_counts_are_whole() -> None:
+    for person in learners(12):
+        do(person, 0)
+    seen = preview(counted(1))
+    assert (seen.would_gain, len(seen.sample)) == (12, 10)
+
+
+def test_awards_end_when_their_time_is_over_and_take_what_rests_on_them() -> None:
+    ada, bob = learners(2)
+    make_badge("month", valid_days=30)
+    make_badge("after", criteria={"badge": "month"})
+    do(ada, 0)
+    do(bob, 20)
+    with on(29):
+        assert badges.expire_awards() == 0
+    with on(31):
+        assert badges.expire_awards() == 1
+        assert badges.expire_awards() == 0
+        judge_the_past()
+    assert holders("month") == holders("after") == {bob.user_id}
+    # Past deeds do not bring it back, a new one does.
+    do(ada, 32)
+    assert holders("month") == {ada.user_id, bob.user_id}
+    drain()
+    assert_stores_agree()
+
+
+def test_an_award_by_hand_has_its_own_end_and_evidence() -> None:
+    (ada,) = learners(1)
+    make_badge("gift", at_least=100, valid_days=5)
+    with on(0):
+        ends = clock.now() + timedelta(days=2)
+        shown = {"text": "A talk.", "url": "https://example.org/talk"}
+        badges.award_badge(admin(), ada.user_id, "gift", reason="Spoke.", evidence=shown, expires_at=ends)
+        assert grants("gift")[ada.user_id].expires_at == ends
+        assert grants("gift")[ada.user_id].evidence == {"awarded_by": admin().user_id, "reason": "Spoke.", **shown}
+        badges.revoke_badge(admin(), ada.user_id, "gift", reason="A test.")
+        badges.award_badge(admin(), ada.user_id, "gift", reason="Again.")
+        again = grants("gift")[ada.user_id]
+        assert again.expires_at == again.awarded_at + timedelta(days=5)
+        with pytest.raises(InvalidField) as refused:
+            badges.award_badge(admin(), ada.user_id, "gift", reason="Late.", expires_at=clock.now())
+    assert refused.value.pointer == "/expires_at"
+    with on(6):
+        assert badges.expire_awards() == 1
+    drain()
+    assert_stores_agree()
+
+
+def test_a_late_approval_earns_what_it_would_have_earned_in_time() -> None:
+    (ada,) = learners(1)
+    make_badge("busy", criteria=BUSY)
+    judge_the_past()
+    with on(0):
+        waiting = complete(ada, make_challenge(validation="approval"))
+    do(ada, 2, 4)
+    with on(30):
+        challenges.approve_submission(admin(), waiting.completion.id)
+    assert grants("busy")[ada.user_id].evidence["met_on"] == "2026-01-09"
+    drain()
+    assert_stores_agree()
+
+
+def test_the_lint_looks_at_the_catalogue_as_it_is() -> None:
+    make_challenge(cadence="daily")
+    make_badge("fine", at_least=3)
+    assert badges.lint_rules(admin()) == []
+    make_badge("never", criteria=counted(1, where={"category": "water"}), points=5)
+    with on(0):
+        make_challenge(ends_at=clock.now() + timedelta(hours=5))
+    make_challenge(cadence="daily", category="waste", is_published=False)
+    found = [(finding.severity, finding.subject, finding.code) for finding in badges.lint_rules(admin())]
+    assert found[0] == ("error", "badge:never", "no_matching_challenge")
+    assert [code for _, _, code in found[1:]] == ["challenge_over"]
