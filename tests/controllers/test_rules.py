@@ -11,7 +11,7 @@ import time_machine
 from rebootcamp.core import clock
 from rebootcamp.services import badges
 from tests.controllers.wire import Person, Wire, assert_problem, pointers
-from tests.factories import complete, drain, make_badge, make_challenge
+from tests.factories import complete, drain, judge_the_past, make_badge, make_challenge
 
 FRENCH = {"Accept-Language": "fr"}
 COMPLETED = "challenge.completed"
@@ -46,7 +46,7 @@ def test_a_badge_is_tried_published_and_given_to_the_past(wire: Wire, ada: Perso
     assert wire.post("/api/badges", root, json=NEW).status_code == 201
     waiting = wire.read("/api/badges/busy/backfill", root)
     assert (waiting["state"], waiting["examined"], waiting["learners"]) == ("waiting", 0, 3)
-    badges.run_backfills(60)
+    judge_the_past()
     done = wire.read("/api/badges/busy/backfill", root)
     assert (done["state"], done["examined"], done["awarded"], done["revoked"]) == ("done", 3, 1, 0)
     for _ in range(2):
@@ -77,7 +77,7 @@ def test_every_rule_that_a_badge_had_stays_known(wire: Wire, ada: Person, root: 
     assert award["why"] == "Complete 1 challenge — 1/1 (rule version 1)"
     wire.patch("/api/badges/first", root, json={"holders": "reevaluate"})
     assert wire.read("/api/badges/first/backfill", root)["holders"] == "reevaluate"
-    badges.run_backfills(60)
+    judge_the_past()
     assert wire.read(f"{ada.path}/badges", ada)["items"] == []
     (lost,) = wire.read(f"{ada.path}/badges?state=revoked", ada)["items"]
     assert lost["revoke_reason"] == "rule_changed"

@@ -14,11 +14,10 @@ import sqlalchemy as sa
 from flask import Flask
 from pymongo import monitoring
 
-from rebootcamp.services.badges import run_backfills
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire
-from tests.factories import complete, drain, make_badge, make_challenge
+from tests.factories import complete, drain, judge_the_past, make_badge, make_challenge
 from tests.factories.rules import rule_of
 
 # One of them authenticates. A change of these numbers is a decision, not an accident.
@@ -207,7 +206,7 @@ def test_completing_costs_the_same_at_any_length(wire: Wire, veteran: Person, me
 def test_completing_costs_the_same_under_two_hundred_rules(wire: Wire, veteran: Person, measure: Any) -> None:
     for number in range(200):
         make_badge(f"rule_{number}", criteria=rule_of(number))
-    run_backfills(60)
+    judge_the_past()
     # The first completion of a process reads the rules, all others find them read.
     complete(veteran.actor, make_challenge())
     path = f"/api/challenges/{make_challenge().id}/complete"

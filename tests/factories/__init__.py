@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from typing import Any
 
 import sqlalchemy as sa
@@ -74,6 +75,17 @@ def make_badge(code: str = "first_step", *, at_least: int = 1, **fields: Any) ->
 def complete(actor: Actor, challenge: Challenge, answer: str | None = None) -> challenges.Completed:
     """Complete a challenge as a learner."""
     return challenges.complete_challenge(actor, challenge.id, answer=answer, evidence=None)
+
+
+def judge_the_past() -> None:
+    """Run every back-fill that waits; the lock of a process that was killed may outlive it for a moment."""
+    for _ in range(100):
+        if not badges.run_backfills(60):
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("the back-fill belongs to somebody else")
+    db.session.remove()
 
 
 def drain() -> int:

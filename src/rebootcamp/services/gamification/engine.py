@@ -31,6 +31,7 @@ _RULES: Final = """
     WHERE d.is_active AND r.version = d.rule_version OR EXISTS (
         SELECT 1 FROM badge_grants g WHERE g.badge_code = r.badge_code AND g.rule_version = r.version
             AND g.origin = 'rule' AND g.revoked_at IS NULL)"""
+_HOLD_RULES: Final = "SELECT rules_version FROM app_meta FOR SHARE"
 _MEASURES: Final = "SELECT key, since FROM rule_measures"
 # A counter that nobody announced yet is complete for no learner.
 NEVER: Final = 2**31 - 1
@@ -118,6 +119,9 @@ class Engine:
 
     def __init__(self, line: LearnerLine) -> None:
         self._line = line
+        if line.last_seq == 0:
+            # Held until the commit: a rule that is published meanwhile waits, and its back-fill sees this learner.
+            line.rules_version = fetch_all(_HOLD_RULES, {})[0]["rules_version"]
         self._rules = rules_of(line)
         self._standing = standing_of(line)
         if line.last_seq == 0:
