@@ -10,9 +10,9 @@ import time_machine
 
 from rebootcamp.core import clock
 from rebootcamp.core.days import DayRule
-from rebootcamp.services import backfills, badges
+from rebootcamp.services import badges
 from tests.controllers.wire import Person, Wire, assert_problem, pointers
-from tests.factories import complete, drain, make_badge, make_challenge
+from tests.factories import complete, drain, judge_the_past, make_badge, make_challenge
 
 FRENCH = {"Accept-Language": "fr"}
 COMPLETED = "challenge.completed"
@@ -47,7 +47,7 @@ def test_a_badge_is_tried_published_and_given_to_the_past(wire: Wire, ada: Perso
     assert wire.post("/api/badges", root, json=NEW).status_code == 201
     waiting = wire.read("/api/badges/busy/backfill", root)
     assert (waiting["state"], waiting["examined"], waiting["learners"]) == ("waiting", 0, 3)
-    backfills.run_backfills(60)
+    judge_the_past()
     done = wire.read("/api/badges/busy/backfill", root)
     assert (done["state"], done["examined"], done["awarded"], done["revoked"]) == ("done", 3, 1, 0)
     for _ in range(2):
@@ -78,7 +78,7 @@ def test_every_rule_that_a_badge_had_stays_known(wire: Wire, ada: Person, root: 
     assert award["why"] == "Complete 1 challenge — 1/1 (rule version 1)"
     wire.patch("/api/badges/first", root, json={"holders": "reevaluate"})
     assert wire.read("/api/badges/first/backfill", root)["holders"] == "reevaluate"
-    backfills.run_backfills(60)
+    judge_the_past()
     assert wire.read(f"{ada.path}/badges", ada)["items"] == []
     (lost,) = wire.read(f"{ada.path}/badges?state=revoked", ada)["items"]
     assert lost["revoke_reason"] == "rule_changed"

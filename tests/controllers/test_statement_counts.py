@@ -16,11 +16,10 @@ from flask import Flask
 from pymongo import monitoring
 
 from rebootcamp.core.clock import now
-from rebootcamp.services.backfills import run_backfills
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire
-from tests.factories import complete, curve, drain, make_badge, make_challenge
+from tests.factories import complete, curve, drain, judge_the_past, make_badge, make_challenge
 from tests.factories.rules import rule_of
 
 # Round trips beside BEGIN and COMMIT; the first one authenticates, the last one carries two statements.
@@ -274,7 +273,7 @@ def test_streak_and_what_learners_do_to_it_cost_the_same_at_any_length(
 def test_completing_costs_the_same_under_two_hundred_rules(wire: Wire, veteran: Person, measure: Any) -> None:
     for number in range(200):
         make_badge(f"rule_{number}", criteria=rule_of(number))
-    run_backfills(60)
+    judge_the_past()
     # The first completion of a process reads the rules, all others find them read.
     complete(veteran.actor, make_challenge())
     path = f"/api/challenges/{make_challenge().id}/complete"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,19 +12,21 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import time_machine
+from flask import Flask
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField
 from rebootcamp.models.sql.badges import BackfillJob, BadgeGrant
 from rebootcamp.models.sql.progress import LearnerState
-from rebootcamp.services import backfills, badges, challenges
+from rebootcamp.services import badges, challenges
 from rebootcamp.services.badges import Preview
 from rebootcamp.services.gamification.measures import parts_of
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import Base, db
-from tests.factories import admin, complete, drain, make_badge, make_challenge
-from tests.relay.tools import assert_stores_agree, make_learners
+from rebootcamp.storage.transactions import transaction
+from tests.factories import admin, complete, drain, judge_the_past, make_badge, make_challenge
+from tests.relay.tools import assert_stores_agree, in_threads, make_learners
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -82,10 +86,6 @@ def jobs(code: str) -> list[tuple[str, str]]:
     db.session.remove()
     found = db.session.scalars(sa.select(BackfillJob).where(BackfillJob.badge_code == code).order_by(BackfillJob.id))
     return [(job.state, job.holders) for job in found]
-
-
-def judge_the_past() -> None:
-    assert backfills.run_backfills(60) is False
 
 
 def edit(code: str, holders: str = "keep", **changes: Any) -> None:
@@ -158,6 +158,28 @@ def test_new_counters_are_complete_after_the_job_and_go_on() -> None:
     assert holders("varied") == {ada.user_id, newcomer.user_id}
     drain()
     assert_stores_agree()
+
+
+def test_who_joins_while_a_rule_is_published_is_not_forgotten(committed_db: Flask) -> None:
+    admin()
+    joined = threading.Event()
+
+    def join() -> Actor:
+        with transaction():
+            (actor,) = make_learners(1)
+            joined.set()
+            time.sleep(0.5)
+        return actor
+
+    def publish() -> None:
+        joined.wait(5)
+        make_badge("busy", criteria=counted(2, per="week"))
+        judge_the_past()
+
+    # The back-fill runs before the other transaction would have ended.
+    actor = next(filter(None, in_threads(committed_db, join, publish)))
+    do(actor, 0, 1)
+    assert holders("busy") == {actor.user_id}
 
 
 def test_a_counter_that_was_dropped_and_comes_back_is_made_anew() -> None:

@@ -100,6 +100,8 @@ def _save(session: Session, job: BackfillJob, round_: _Round, *, is_done: bool) 
         .where(BackfillJob.id == job.id, BackfillJob.state == "waiting")
         .values(
             after_user_id=round_.after_user_id,
+            # Who joined since the job was asked for is judged, too.
+            learners=sa.func.greatest(BackfillJob.learners, BackfillJob.examined + round_.examined),
             examined=BackfillJob.examined + round_.examined,
             awarded=BackfillJob.awarded + round_.awarded,
             revoked=BackfillJob.revoked + round_.revoked,

@@ -42,6 +42,7 @@ _GOALS: Final = """
         requires_joining, team_target, is_published AND archived_at IS NULL AS is_current
     FROM challenges
     WHERE criteria IS NOT NULL AND (team_target IS NOT NULL OR is_published AND archived_at IS NULL) ORDER BY id"""
+_HOLD_RULES: Final = "SELECT rules_version FROM app_meta FOR SHARE"
 _MEASURES: Final = "SELECT key, since FROM rule_measures"
 # A counter that nobody announced yet is complete for no learner.
 NEVER: Final = 2**31 - 1
@@ -151,6 +152,9 @@ class Engine:
 
     def __init__(self, line: LearnerLine) -> None:
         self._line = line
+        if line.last_seq == 0:
+            # Held until the commit: a rule that is published meanwhile waits, and its back-fill sees this learner.
+            line.rules_number = fetch_all(_HOLD_RULES, {})[0]["rules_version"]
         self._rules = rules_of(line)
         self._rest_days = calendar_of(line.calendar_version)
         self._standing = standing_of(line)
