@@ -23,7 +23,7 @@ from rebootcamp.core.errors import InvalidField, NotFound
 from rebootcamp.core.languages import Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.events.store import has_waiting
-from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.accounts import LISTED_NAME, User
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion, ChallengeResult
 from rebootcamp.services.challenges.catalogue import get_challenge
 from rebootcamp.services.challenges.errors import NotTimed
@@ -37,9 +37,6 @@ TEAMS_SHOWN: Final = 100
 WINDOWS_A_TURN: Final = 20
 # A date ends last at UTC-12, for whose day begins at noon, and a change of zone may hold it for some hours more.
 _LASTS: Final = timedelta(hours=12 + LATEST_START_HOUR) + SHORTEST
-
-# The one place that decides under which name finishers are shown.
-SHOWN_NAME: Final = sa.func.coalesce(User.nickname, User.display_name)
 
 # Whoever joined, completed, or did anything that counts.
 _PARTICIPANTS: Final = sa.text("""
@@ -61,11 +58,11 @@ _PARTICIPANTS: Final = sa.text("""
 
 @dataclass(frozen=True)
 class Finisher:
-    """One completion, with its place by time."""
+    """One completion, with its place by time; the name is today's, None for who is not listed."""
 
     place: int
     user_id: int
-    display_name: str
+    display_name: str | None
     completed_at: datetime
     completion_id: int
 
@@ -188,7 +185,7 @@ def _finishers(
         counts = sa.or_(counts, sa.and_(table.status == "revoked", table.reviewed_at > recorded.recorded_at))
         counts = sa.and_(counts, table.completed_at <= recorded.recorded_at)
     statement = (
-        sa.select(table.user_id, SHOWN_NAME, table.completed_at, table.id)
+        sa.select(table.user_id, LISTED_NAME, table.completed_at, table.id)
         .join(User, User.id == table.user_id)
         .where(table.challenge_id == challenge_id, table.period == period, counts)
     )
