@@ -27,7 +27,7 @@ from rebootcamp.models.sql.accounts import LISTED_NAME, User
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion, ChallengeResult
 from rebootcamp.services.challenges.catalogue import get_challenge
 from rebootcamp.services.challenges.errors import NotTimed
-from rebootcamp.services.challenges.teams import TeamStanding, reward_all, team_standings
+from rebootcamp.services.challenges.teams import TeamStanding, own_parts, reward_all, team_standings
 from rebootcamp.services.gamification.goals import GRAIN_OF, Goal, goal_of
 from rebootcamp.services.gamification.measures import start_of
 from rebootcamp.storage.transactions import transaction
@@ -98,7 +98,7 @@ def get_results(actor: Actor, challenge_id: int, period: str | None, page: PageR
         raise NotFound("period")
     with transaction() as session:
         recorded = session.get(ChallengeResult, (challenge_id, name), populate_existing=True)
-        outcome = _recorded(recorded) if recorded else _provisional(session, goal, day, name, actor)
+        outcome = _recorded(session, recorded, actor) if recorded else _provisional(session, goal, day, name, actor)
         finishers = _finishers(session, challenge_id, name, recorded, page)
     bounds = (recorded.opened_on, recorded.closed_on) if recorded else (window[0] or day, window[1])
     return Results(challenge_id, name, *bounds, finishers=finishers, **outcome)
@@ -134,11 +134,12 @@ def _day_in(goal: Goal, period: str | None, today: date) -> date:
     return goal.opens_on if goal.opens_on and first < goal.opens_on <= last else first
 
 
-def _recorded(result: ChallengeResult) -> dict[str, Any]:
+def _recorded(session: Session, result: ChallengeResult, actor: Actor) -> dict[str, Any]:
+    parts = own_parts(session, result.challenge_id, result.period, actor.user_id) if result.teams else {}
     return {
         "participants": result.participants,
         "completed": result.completed,
-        "teams": [TeamStanding(**team) for team in result.teams],
+        "teams": [TeamStanding(**{**team, "mine": parts.get(team["group_id"], 0)}) for team in result.teams],
         "finishers_hash": result.finishers_hash,
         "recorded_at": result.recorded_at,
     }
