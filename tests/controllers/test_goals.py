@@ -98,6 +98,9 @@ def test_results_are_for_everybody_signed_in(wire: Wire, ada: Person) -> None:
     assert (found["period"], found["is_final"], found["finishers_hash"]) == ("event", False, None)
     assert (found["participants"], found["completed"]) == (2, 2)
     assert [(item["place"], item["display_name"]) for item in found["items"]] == [(1, "Bob"), (2, "Ada")]
+    wire.patch("/api/users/me", bob, json={"is_listed": False})
+    hidden = wire.read(f"{path}/results", ada)["items"][0]
+    assert (hidden["place"], hidden["user_id"], hidden["display_name"]) == (1, bob.id, None)
     for period in ("2026-W10", "nonsense"):
         problem = assert_problem(wire.get(f"{path}/results?period={period}", ada), 422, "validation_failed")
         assert "/period" in pointers(problem)

@@ -156,6 +156,13 @@ def test_a_group_ranks_its_members_among_themselves(wire: Wire, people: list[Per
     mine = wire.read(f"{board}/me", members[0])
     assert {place["user"]["id"] for place in mine["neighbours"]} == {member.id for member in members}
     assert_problem(wire.get(board, people[0]), 404, "not_found")
+    # Staff may read the board; with points of their own they are on the global one, not on this.
+    complete(teacher.actor, make_challenge())
+    for _ in ("pending", "delivered"):
+        assert wire.read("/api/leaderboards/global/me", teacher)["rank"] is not None
+        assert [wire.read(f"{board}/me", teacher)[name] for name in ("rank", "score", "neighbours")] == [None, 0, []]
+        assert wire.read(f"{board}?around=me", teacher)["items"] == []
+        drain()
     assert_problem(wire.get(f"{board}?period=2026-13", teacher), 422, "validation_failed")
     assert_problem(wire.post(f"{board}/freeze", wire.admin(), json={"period": "2026-03"}), 404, "not_found")
     for name in ("group:", "group:0", "group:x", "group:99999999999999999999", "group:999"):

@@ -312,6 +312,17 @@ def test_lists_cost_the_same_for_any_number_of_items(wire: Wire, root: Person, m
     assert costs[0][0] <= 2
 
 
+def test_badges_that_ask_for_badges_cost_the_same_for_any_number(wire: Wire, root: Person, measure: Any) -> None:
+    make_badge("first_step")
+    costs = set()
+    for number in range(1, 4):
+        make_badge(f"next_{number}", criteria={"badge": "first_step"})
+        with measure() as cost:
+            assert len(wire.read("/api/badges", root)["items"]) == number + 1
+        costs.add(cost.counts)
+    assert len(costs) == 1
+
+
 def test_boards_cost_one_statement_of_their_own(wire: Wire, veteran: Person, root: Person, measure: Any) -> None:
     """The caller's row is one more, and what students may see another; what waits costs no statement."""
     expected = {("me", veteran): 2, ("", veteran): 3, ("?around=me", veteran): 3, ("", root): 2, ("me", root): 2}

@@ -177,6 +177,11 @@ def test_a_team_reaches_its_target_together(hand: Any) -> None:
     hand.move_to(START + timedelta(days=5))
     assert challenges.close_windows() == 1
     assert [(team.total, team.target) for team in results(goal).teams] == [(4, 4), (3, 4)]
+    assert [[team.mine for team in results(goal, who=who).teams] for who in (ada, eve, idle)] == [
+        [2, 0],
+        [0, 3],
+        [0, 0],
+    ]
 
 
 def test_deeds_count_for_the_groups_of_their_moment_and_leave_them_again(hand: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, request
@@ -30,7 +31,7 @@ blueprint = Blueprint("badges", __name__, url_prefix="/api", description="Badges
 def list_badges(query: dict[str, Any]) -> Response:
     """List the active badges with the caller's advance towards each."""
     page = badges.list_badges(current_actor(), query["page"], tier=query["tier"])
-    return revalidated(page_body(page, _rendered), "badges")
+    return revalidated(page_body(page, _renderer()), "badges")
 
 
 @blueprint.route("/badges", methods=["POST"])
@@ -53,7 +54,7 @@ def create_badge(body: dict[str, Any]) -> Response:
 def get_badge(code: str) -> Response:
     """Read one badge."""
     view = badges.get_badge(current_actor(), code)
-    return revalidated(_rendered(view), "badge", code, view.row["version"])
+    return revalidated(_renderer()(view), "badge", code, view.row["version"])
 
 
 @blueprint.route("/badges/<string:code>", methods=["PATCH"])
@@ -90,7 +91,8 @@ def preview_badge(body: dict[str, Any]) -> Response:
 def list_rules(code: str) -> Response:
     """List every rule that a badge had, newest first."""
     rules, language = badges.list_rules(current_actor(), code), current_language()
-    items = [schemas.render_rule(rule, badges.say_rule(rule.criteria, language)) for rule in rules]
+    say = badges.rule_teller(language)
+    items = [schemas.render_rule(rule, say(rule.criteria)) for rule in rules]
     return json_response({"items": items})
 
 
@@ -141,12 +143,13 @@ def revoke_badge(body: dict[str, str], user_id: int, code: str) -> Response:
 
 def _badge(code: str, status: int) -> Response:
     view = badges.get_badge(current_actor(), code)
-    return json_response(_rendered(view), status, etag=etag_of("badge", code, view.row["version"]))
+    return json_response(_renderer()(view), status, etag=etag_of("badge", code, view.row["version"]))
 
 
-def _rendered(view: badges.BadgeView) -> dict[str, Any]:
+def _renderer() -> Callable[[badges.BadgeView], dict[str, Any]]:
     language = current_language()
-    return schemas.render_badge(view, badges.say_rule(view.row["criteria"], language), language)
+    say = badges.rule_teller(language)
+    return lambda view: schemas.render_badge(view, say(view.row["criteria"]), language)
 
 
 def _award(user_id: int, code: str, status: int) -> Response:

@@ -54,11 +54,11 @@ class ResultArguments(PageArguments):
 
 
 class FinisherOut(ma.Schema):
-    """One completion, in order of time."""
+    """One completion, in order of time; the name is today's, null for who is not listed."""
 
     place = fields.Integer(required=True)
     user_id = fields.Integer(required=True)
-    display_name = fields.String(required=True)
+    display_name = fields.String(required=True, allow_none=True)
     completed_at = fields.DateTime(required=True)
 
 

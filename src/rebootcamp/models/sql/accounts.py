@@ -73,6 +73,11 @@ class User(Base):
         return Days.from_row({name: getattr(self, name) for name in DAY_COLUMNS})
 
 
+# Under which name people see each other; on what ranks them, null for who is not listed.
+SHOWN_NAME: Final = sa.func.coalesce(User.nickname, User.display_name)
+LISTED_NAME: Final = sa.case((sa.and_(User.is_listed, User.is_active), SHOWN_NAME))
+
+
 class RefreshToken(Base):
     """One link of a chain: spent at its first use; a second use revokes the whole family."""
 

@@ -21,7 +21,7 @@ from rebootcamp.services.gamification.engine import standing_of
 from rebootcamp.services.gamification.progression import Standing, situation_of
 from rebootcamp.services.gamification.rules import compile_rule
 from rebootcamp.storage.sql import Row
-from rebootcamp.storage.statements import fetch_all
+from rebootcamp.storage.statements import fetch_all, in_transaction
 
 ORDER: Final = "badges"
 
@@ -83,8 +83,10 @@ class _LabelCache:
             {row["code"]: row["icon"] for row in badges},
             {(row["badge_code"], row["version"]): row["criteria"] for row in rules},
         )
-        with self._lock:
-            self._version, self._labels = version, labels
+        # What an edit has not committed yet may never come: nobody else must be told of it.
+        if not in_transaction():
+            with self._lock:
+                self._version, self._labels = version, labels
         return labels
 
 

@@ -23,11 +23,11 @@ from rebootcamp.core.errors import InvalidField, NotFound
 from rebootcamp.core.languages import Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.events.store import has_waiting
-from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.accounts import LISTED_NAME, User
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion, ChallengeResult
 from rebootcamp.services.challenges.catalogue import get_challenge
 from rebootcamp.services.challenges.errors import NotTimed
-from rebootcamp.services.challenges.teams import TeamStanding, reward_all, team_standings
+from rebootcamp.services.challenges.teams import TeamStanding, own_parts, reward_all, team_standings
 from rebootcamp.services.gamification.goals import GRAIN_OF, Goal, goal_of
 from rebootcamp.services.gamification.measures import start_of
 from rebootcamp.storage.transactions import transaction
@@ -37,9 +37,6 @@ TEAMS_SHOWN: Final = 100
 WINDOWS_A_TURN: Final = 20
 # A date ends last at UTC-12, for whose day begins at noon, and a change of zone may hold it for some hours more.
 _LASTS: Final = timedelta(hours=12 + LATEST_START_HOUR) + SHORTEST
-
-# The one place that decides under which name finishers are shown.
-SHOWN_NAME: Final = sa.func.coalesce(User.nickname, User.display_name)
 
 # Whoever joined, completed, or did anything that counts.
 _PARTICIPANTS: Final = sa.text("""
@@ -61,11 +58,11 @@ _PARTICIPANTS: Final = sa.text("""
 
 @dataclass(frozen=True)
 class Finisher:
-    """One completion, with its place by time."""
+    """One completion, with its place by time; the name is today's, None for who is not listed."""
 
     place: int
     user_id: int
-    display_name: str
+    display_name: str | None
     completed_at: datetime
     completion_id: int
 
@@ -101,7 +98,7 @@ def get_results(actor: Actor, challenge_id: int, period: str | None, page: PageR
         raise NotFound("period")
     with transaction() as session:
         recorded = session.get(ChallengeResult, (challenge_id, name), populate_existing=True)
-        outcome = _recorded(recorded) if recorded else _provisional(session, goal, day, name, actor)
+        outcome = _recorded(session, recorded, actor) if recorded else _provisional(session, goal, day, name, actor)
         finishers = _finishers(session, challenge_id, name, recorded, page)
     bounds = (recorded.opened_on, recorded.closed_on) if recorded else (window[0] or day, window[1])
     return Results(challenge_id, name, *bounds, finishers=finishers, **outcome)
@@ -137,11 +134,12 @@ def _day_in(goal: Goal, period: str | None, today: date) -> date:
     return goal.opens_on if goal.opens_on and first < goal.opens_on <= last else first
 
 
-def _recorded(result: ChallengeResult) -> dict[str, Any]:
+def _recorded(session: Session, result: ChallengeResult, actor: Actor) -> dict[str, Any]:
+    parts = own_parts(session, result.challenge_id, result.period, actor.user_id) if result.teams else {}
     return {
         "participants": result.participants,
         "completed": result.completed,
-        "teams": [TeamStanding(**team) for team in result.teams],
+        "teams": [TeamStanding(**{**team, "mine": parts.get(team["group_id"], 0)}) for team in result.teams],
         "finishers_hash": result.finishers_hash,
         "recorded_at": result.recorded_at,
     }
@@ -188,7 +186,7 @@ def _finishers(
         counts = sa.or_(counts, sa.and_(table.status == "revoked", table.reviewed_at > recorded.recorded_at))
         counts = sa.and_(counts, table.completed_at <= recorded.recorded_at)
     statement = (
-        sa.select(table.user_id, SHOWN_NAME, table.completed_at, table.id)
+        sa.select(table.user_id, LISTED_NAME, table.completed_at, table.id)
         .join(User, User.id == table.user_id)
         .where(table.challenge_id == challenge_id, table.period == period, counts)
     )

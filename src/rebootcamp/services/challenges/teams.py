@@ -147,6 +147,15 @@ def my_teams(session: Session, goal: Goal, period: str, user_id: int) -> list[Te
     return [known.get(number, TeamStanding(number, name, 0, goal.team_target or 0)) for number, name in mine]
 
 
+def own_parts(session: Session, challenge_id: int, period: str, user_id: int) -> dict[int, int]:
+    """Return what a learner gave in a period, by group, as it was delivered."""
+    kept = TeamContribution
+    given = sa.select(kept.group_id, kept.value).where(
+        kept.challenge_id == challenge_id, kept.period == period, kept.user_id == user_id
+    )
+    return {row.group_id: row.value for row in session.execute(given)}
+
+
 def reward_teams() -> int:
     """Complete reached team challenges for those who gave to them, one learner a transaction; return how many."""
     with transaction():

@@ -17,16 +17,13 @@ from rebootcamp.core.errors import InvalidField
 from rebootcamp.core.groups import canonical_code
 from rebootcamp.core.languages import Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
-from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.accounts import SHOWN_NAME, User
 from rebootcamp.models.sql.groups import Group, GroupMembership
 from rebootcamp.services.groups.catalogue import get_group, locked, locked_for_edit, refuse_archived
 from rebootcamp.services.groups.errors import AlreadyMember, GroupClosed, GroupFull, NotMember, UnknownJoinCode
 from rebootcamp.storage.transactions import transaction, translating
 
 ORDER: Final = "members"
-
-# The one place that decides under which name members see each other.
-SHOWN_NAME: Final = sa.func.coalesce(User.nickname, User.display_name)
 
 
 @dataclass(frozen=True)

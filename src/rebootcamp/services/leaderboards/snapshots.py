@@ -23,7 +23,7 @@ from rebootcamp.core.languages import Text
 from rebootcamp.core.leaderboards import Board
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.events.pending import IS_AWAITED
-from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.accounts import LISTED_NAME, User
 from rebootcamp.models.sql.leaderboards import LeaderboardPlace, LeaderboardSnapshot
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction, translating
@@ -151,11 +151,9 @@ def get_snapshot(board: str, snapshot_id: int) -> Snapshot:
 
 def list_snapshot_places(snapshot: Snapshot, page: PageRequest) -> Page[SnapshotPlace]:
     """List the published places by rank."""
-    is_shown = sa.and_(User.is_listed, User.is_active)
-    name = sa.case((is_shown, sa.func.coalesce(User.nickname, User.display_name)))
     place = LeaderboardPlace
     statement = (
-        sa.select(place.rank, place.user_id, name, place.score, place.reached_at)
+        sa.select(place.rank, place.user_id, LISTED_NAME, place.score, place.reached_at)
         .join(User, User.id == place.user_id)
         .where(place.snapshot_id == snapshot.id)
         .order_by(place.rank)

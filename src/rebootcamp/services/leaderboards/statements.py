@@ -78,7 +78,7 @@ _MINE: Final = f"""
         CASE WHEN m.user_id IS NULL THEN b.reached_at ELSE m.reached_at END AS reached_at,
         u.is_listed AND u.is_active AS is_listed
     FROM users u LEFT JOIN moved m ON m.user_id = u.id
-    LEFT JOIN leaderboard_entries b ON b.user_id = u.id AND {_IS_BOARD.format("b")}
+    LEFT JOIN leaderboard_entries b ON b.user_id = u.id AND {_IS_BOARD.format("b")} {{narrowed}}
     WHERE u.id = %(user_id)s"""  # noqa: S608
 
 
@@ -96,7 +96,7 @@ def _statement(here: str, places: str, *, is_narrowed: bool) -> str:
     down = _SIDE.format(compare=">", way="", contrary="DESC", limit="below", **narrowed)
     on = _SIDE.format(compare=">=", way="", contrary="DESC", limit="below", **narrowed)
     return f"""
-    WITH {MOVED.format(members=among.format("e"))}, here AS MATERIALIZED ({here}),
+    WITH {MOVED.format(members=among.format("e"))}, here AS MATERIALIZED ({here.format(**narrowed)}),
     ahead AS MATERIALIZED (SELECT {_ahead(is_narrowed=is_narrowed)} AS places)
     SELECT p.*, coalesce(u.nickname, u.display_name) AS name, a.places AS ahead
     FROM ({places.format(up=up, down=down, on=on)}) AS p JOIN users u ON u.id = p.user_id CROSS JOIN ahead a
