@@ -17,6 +17,14 @@ from tests.controllers.wire import Wire, validator_of
 DIGITS = b"9" * 5000
 DEEP = 100_000
 JSON_BODY = "application/json"
+# A challenge of which every member says something: a timed one, in a window that is open.
+TIMED = {
+    "validation": "criteria",
+    "cadence": "event",
+    "co2e_grams": 0,
+    "starts_at": "2020-01-01T00:00:00Z",
+    "criteria": {"count": {"event": "challenge.completed", "at_least": 5}},
+}
 LEVEL_TEXTS = {"en": {"name": "Level"}, "fr": {"name": "Niveau"}}
 
 # As bytes, because no encoder would write most of them.
@@ -128,7 +136,8 @@ def fitting(schema: dict[str, Any], name: str = "") -> Any:
     if kind == "object":
         if name == "criteria":
             return {"points": {"at_least": 5}}
-        return {key: fitting(value, key) for key, value in schema.get("properties", {}).items()}
+        members = {key: fitting(value, key) for key, value in schema.get("properties", {}).items()}
+        return members | (TIMED if "requires_joining" in members else {})
     if kind == "array":
         return [fitting(schema["items"])]
     if kind in ("integer", "number"):

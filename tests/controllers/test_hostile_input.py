@@ -18,7 +18,7 @@ from rebootcamp.storage.mongo_schema import declarations
 from rebootcamp.storage.sql import Base, db
 from tests.controllers.hostile import BODIES, JSON_BODY, Command, commands, fill, fitting, spoiled
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import admin, complete, drain, keep_streak, make_badge, make_challenge, make_group
+from tests.factories import admin, complete, drain, keep_streak, make_badge, make_challenge, make_goal, make_group
 
 BAD_IDS = ("0", "-1", "00", "01", "+1", str(2**63), "1" + "0" * 30, "9" * 3000, "1.0", "1e3", "x", "%20", "٣", "null")
 BAD_NAMES = ("%F0%9F%92%A5", "a" * 3000, "..%5C..", "%27%20OR%201=1", "$where", "%C3%28", "{}", "-", "a.b", "A")
@@ -38,7 +38,7 @@ HEADERS = {
 }
 # What one person alone does is no edit that another one could overtake.
 # What is never edited has no version to compare.
-UNVERSIONED = ("cancel_freeze", "revoke_share_link")
+UNVERSIONED = ("cancel_freeze", "revoke_share_link", "leave_challenge")
 CREDENTIALS = ("", "Bearer", "Bearer ", "Basic YTpi", "Bearer é", "Bearer a.b.c", "Bearer " + "x" * 8000, "Bearer null")
 CREDENTIALS += ("bearer\t", "Bearer a b", "Bearer ...", "Token x", "Bearer eyJhbGciOiJub25lIn0.e30.")
 
@@ -58,7 +58,7 @@ def places(wire: Wire) -> dict[str, object]:
     days = {"starts_on": frozen, "ends_on": frozen, "translations": {"en": "Rest", "fr": "Repos"}}
     rest = calendar.create_rest_day(root.actor, days).id
     drain()
-    challenge = make_challenge().id
+    challenge = make_goal({"count": {"event": "challenge.completed", "at_least": 999}}).id
     frozen_board = wire.post("/api/leaderboards/weekly/freeze", wire.admin(), json={"period": "2026-W01"})
     return {
         "challenge_id": challenge,
@@ -110,7 +110,8 @@ def test_every_fitting_body_is_accepted(wire: Wire, root: Person, places: dict[s
         answer = wire.open(command.method, command.path, root, json=body)
         allowed = {"login": {200}, "refresh": {401}, "create_badge": {409}}
         allowed |= {"join_group": {404}, "leave_group": {409}, "rotate_join_code": {409}, "add_members": {409}}
-        allowed |= {"complete_challenge": {201, 409}, "reject_submission": {409}, "repair_streak": {409}}
+        allowed |= {"complete_challenge": {409}, "join_challenge": {201, 409}, "leave_challenge": {204, 409}}
+        allowed |= {"reject_submission": {409}, "repair_streak": {409}}
         expected = allowed.get(command.name, {200, 201, 204})
         assert answer.status_code in expected, (command.name, answer.text)
 
