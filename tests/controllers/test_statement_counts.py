@@ -19,7 +19,7 @@ from rebootcamp.core.clock import now
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire
-from tests.factories import complete, curve, drain, judge_the_past, make_badge, make_challenge
+from tests.factories import complete, curve, drain, judge_the_past, make_badge, make_challenge, make_goal
 from tests.factories.rules import rule_of
 
 # Round trips beside BEGIN and COMMIT; the first one authenticates, the last one carries two statements.
@@ -225,6 +225,19 @@ def test_completing_costs_the_same_at_any_length(wire: Wire, veteran: Person, me
         assert plain.counts == (COMPLETION_ROUND_TRIPS, 0), "\n".join(plain.sql)
         assert "".join(plain.sql).count("EXECUTE ") == COMPLETION_STATEMENTS
         assert with_key.counts == (COMPLETION_WITH_KEY, 0), "\n".join(with_key.sql)
+
+
+def test_timed_challenges_cost_a_statement_when_one_is_reached(wire: Wire, veteran: Person, measure: Any) -> None:
+    for at_least in (2, 4, 50, 60):
+        make_goal({"count": {"event": "challenge.completed", "at_least": at_least}})
+    complete(veteran.actor, make_challenge())
+    for expected in (0, 1, 0):
+        path = f"/api/challenges/{make_challenge().id}/complete"
+        with measure() as cost:
+            answer = wire.post(path, veteran, json={})
+        assert len(answer.json["rewards"]["goals"]) == expected
+        assert "".join(cost.sql).count("EXECUTE ") == COMPLETION_STATEMENTS + expected, "\n".join(cost.sql)
+        assert not cost.mongo
 
 
 def test_another_curve_is_loaded_once(wire: Wire, root: Person, veteran: Person, measure: Any) -> None:

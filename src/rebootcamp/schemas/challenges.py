@@ -22,7 +22,7 @@ from rebootcamp.schemas.base import (
     page_of,
     refuse,
 )
-from rebootcamp.schemas.goals import AdvanceOut, Say, TeamOut, WindowOut, render_pursuit
+from rebootcamp.schemas.goals import AdvanceOut, MyTeamOut, Say, WindowOut, render_pursuit
 
 NOT_A_SLUG = Message("Must be lower-case words joined by hyphens.", "Mots en minuscules reliés par des traits d'union.")
 SLUG = validate.Regexp(r"^[a-z0-9]+(-[a-z0-9]+)*$", error=NOT_A_SLUG)
@@ -202,7 +202,7 @@ class ChallengeDetail(ChallengeOut):
     """One challenge: with the badges whose rules name it, and the caller's teams."""
 
     reward_badges = fields.List(fields.String(), required=True)
-    teams = fields.List(fields.Nested(TeamOut), required=True)
+    teams = fields.List(fields.Nested(MyTeamOut), required=True)
 
 
 class StaffChallengeOut(ChallengeOut):

@@ -11,6 +11,7 @@ from marshmallow import fields, validate
 from rebootcamp.core.clock import iso
 from rebootcamp.schemas.base import PageArguments, String
 
+TEAM = ("group_id", "name", "total", "target")
 Say = Callable[[Mapping[str, Any]], str]
 
 
@@ -34,12 +35,17 @@ class WindowOut(ma.Schema):
 
 
 class TeamOut(ma.Schema):
-    """What a group has reached together, and the caller's part of it."""
+    """What a group has reached together."""
 
     group_id = fields.Integer(required=True)
     name = fields.String(required=True)
     total = fields.Integer(required=True)
     target = fields.Integer(required=True)
+
+
+class MyTeamOut(TeamOut):
+    """One of the caller's groups, with the caller's part of it."""
+
     mine = fields.Integer(required=True)
 
 
@@ -112,7 +118,7 @@ def render_results(results: Any) -> dict[str, Any]:
         "participants": results.participants,
         "completed": results.completed,
         "finishers_hash": results.finishers_hash,
-        "teams": [vars(team) for team in results.teams],
+        "teams": [{name: getattr(team, name) for name in TEAM} for team in results.teams],
         "items": [
             {
                 "place": one.place,

@@ -105,6 +105,15 @@ class ChallengeCompletion(Base):
             unique=True,
             postgresql_where=sa.text("status IN ('pending', 'validated')"),
         ),
+        # Timed challenges have no grams of their own: so the index holds them, and hardly anything else.
+        sa.Index(
+            "ix_challenge_completions_finishers",
+            "challenge_id",
+            "period",
+            "completed_at",
+            "id",
+            postgresql_where=sa.text("co2e_grams = 0"),
+        ),
         sa.Index("ix_challenge_completions_pending", "id", postgresql_where=sa.text("status = 'pending'")),
         sa.Index(
             "ix_challenge_completions_days",

@@ -172,8 +172,13 @@ def _participants(session: Session, goal: Goal, day: date, period: str) -> int:
 
 
 def _validly(challenge_id: int, period: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return *_of_window(challenge_id, period), ChallengeCompletion.status == "validated"
+
+
+def _of_window(challenge_id: int, period: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions by which the index of finishers is found: what is timed saves nothing of its own."""
     table = ChallengeCompletion
-    return table.challenge_id == challenge_id, table.period == period, table.status == "validated"
+    return table.challenge_id == challenge_id, table.period == period, table.co2e_grams == sa.literal_column("0")
 
 
 def _finishers(
@@ -188,7 +193,7 @@ def _finishers(
     statement = (
         sa.select(table.user_id, LISTED_NAME, table.completed_at, table.id)
         .join(User, User.id == table.user_id)
-        .where(table.challenge_id == challenge_id, table.period == period, counts)
+        .where(*_of_window(challenge_id, period), counts)
     )
     key, places = page.key(ORDER, (int, str, int)), 0
     if key is not None:
@@ -259,7 +264,9 @@ def _close(challenge_id: int, last_day: date) -> bool:
             "participants": _participants(session, goal, last_day, period),
             "completed": len(finishers),
             "finishers_hash": hash_of(finishers),
-            "teams": [vars(team) for team in teams[:TEAMS_SHOWN]],
+            "teams": [
+                {name: part for name, part in vars(team).items() if name != "mine"} for team in teams[:TEAMS_SHOWN]
+            ],
             "recorded_at": now,
         }
         made = session.execute(
