@@ -193,12 +193,17 @@ def test_timed_challenges_do_not_feed_one_another() -> None:
 def test_conditions_may_come_last_and_do_not_take_it_back() -> None:
     make_badge("gift", at_least=999)
     goal, ada = make_goal({"all": [ONE, {"badge": "gift"}]}), make_actor()
-    do(ada)
+    first = do(ada)
     assert completions(ada, goal) == []
     badges.award_badge(admin(), ada.user_id, "gift", reason="A test.")
     assert len(completions(ada, goal)) == 1
     badges.revoke_badge(admin(), ada.user_id, "gift", reason="A test.")
     assert [status for _, status in completions(ada, goal)] == ["validated"]
+    second = do(ada)
+    challenges.revoke_completion(admin(), ada.user_id, first.completion.id, reason="Another deed is left.")
+    assert [status for _, status in completions(ada, goal)] == ["validated"]
+    challenges.revoke_completion(admin(), ada.user_id, second.completion.id, reason="None is left.")
+    assert [status for _, status in completions(ada, goal)] == ["revoked"]
     assert_sound()
 
 
