@@ -398,16 +398,3 @@ def test_a_late_approval_earns_what_it_would_have_earned_in_time() -> None:
     assert grants("busy")[ada.user_id].evidence["met_on"] == "2026-01-09"
     drain()
     assert_stores_agree()
-
-
-def test_the_lint_looks_at_the_catalogue_as_it_is() -> None:
-    make_challenge(cadence="daily")
-    make_badge("fine", at_least=3)
-    assert badges.lint_rules(admin()) == []
-    make_badge("never", criteria=counted(1, where={"category": "water"}), points=5)
-    with on(0):
-        make_challenge(ends_at=clock.now() + timedelta(hours=5))
-    make_challenge(cadence="daily", category="waste", is_published=False)
-    found = [(finding.severity, finding.subject, finding.code) for finding in badges.lint_rules(admin())]
-    assert found[0] == ("error", "badge:never", "no_matching_challenge")
-    assert [code for _, _, code in found[1:]] == ["challenge_over"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -12,13 +12,16 @@ from typing import Any, Final
 import pytest
 
 from rebootcamp.services.gamification import rules
+from rebootcamp.services.gamification.levels import Step, curve_of
 from rebootcamp.services.gamification.measures import KEPT
 from rebootcamp.services.gamification.rulebook import rule_book
 from rebootcamp.services.gamification.rules import normalise
 from rebootcamp.services.gamification.vocabulary import SHORT_FORMS, VALUE_WORDS
 from rebootcamp.services.gamification.words import in_words
 from tests.factories.events import PureLine, rule
+from tests.stores import FIRST_CURVE
 
+SHIPPED: Final = curve_of(Step(level["xp_floor"], level["translations"]) for level in FIRST_CURVE)
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FILES: Final = {"en": "rules.md", "fr": "rules.fr.md"}
 HELPER: Final = {"en": "Helper", "fr": "Main tendue"}
@@ -72,7 +75,7 @@ def act(line: PureLine, day: date, text: str, language: str) -> None:
 @pytest.mark.parametrize("language", FILES)
 def test_the_story_of_an_example_comes_true(language: str, number: int) -> None:
     example = examples(language)[number]
-    book = rule_book([rule("example", example.criteria)])
+    book = replace(rule_book([rule("example", example.criteria)]), curve=SHIPPED)
     lines: dict[str, PureLine] = {}
     outcomes = set()
     for day, who, text, held in example.story:
