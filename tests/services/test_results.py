@@ -290,3 +290,17 @@ def test_a_reward_that_could_not_be_given_in_time_comes_before_the_results(hand:
     assert (challenges.reward_teams(), challenges.close_windows()) == (0, 1)
     assert (completions(ada, goal), results(goal).completed) == ([("event", "validated")], 1)
     assert_sound()
+
+
+def test_rewards_given_at_the_last_moment_are_among_the_finishers_that_the_hash_covers() -> None:
+    with time_machine.travel(START + timedelta(hours=12)) as hand:
+        goal, ada = team_goal(2), make_actor(timezone="UTC")
+        make_group(ada)
+        do(ada, 2)
+        hand.shift(timedelta(days=9))
+        drain()
+        assert challenges.close_windows() == 1
+        final = results(goal)
+    lines = [f"{one.user_id} {clock.iso(one.completed_at)}\n" for one in final.finishers.items]
+    assert len(lines) == final.completed == 1
+    assert final.finishers_hash == hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -238,7 +238,6 @@ def _ended_everywhere(day: date) -> datetime:
 
 
 def _close(challenge_id: int, last_day: date) -> bool:
-    now = clock.now()
     with transaction() as session:
         goal = goal_of(session.get_one(Challenge, challenge_id, populate_existing=True))
         is_settled = goal.team_target is None or not has_waiting(session, last_day)
@@ -248,6 +247,8 @@ def _close(challenge_id: int, last_day: date) -> bool:
     if goal.team_target is not None:
         reward_all(goal, period)
     with transaction() as session:
+        # The rewards just given belong to the photograph: it is taken after them.
+        now = clock.now()
         session.execute(sa.text("SET LOCAL statement_timeout = '60s'"))
         table = ChallengeCompletion
         order = sa.select(table.user_id, table.completed_at).where(*_validly(challenge_id, period))
