@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from typing import Any, Final, Protocol
 
+import sqlalchemy as sa
+
 from rebootcamp.core import clock
 from rebootcamp.core.days import Days
 from rebootcamp.core.errors import NotFound
@@ -18,7 +20,7 @@ from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.models.sql.accounts import day_columns
 from rebootcamp.models.sql.calendar import CALENDAR_VERSION
 from rebootcamp.models.sql.levels import CURVE_VERSION
-from rebootcamp.models.sql.operations import RULES_VERSION
+from rebootcamp.models.sql.operations import RULES_VERSION, AppMeta
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import Statement, fetch_one, run_all
@@ -149,6 +151,8 @@ def subscribe(reactions: Sequence[Callable[[LearnerLine], Reaction]]) -> None:
 def open_line(user_id: int) -> None:
     """Create the state of a new learner."""
     with transaction() as session:
+        # New rules wait until the learner can be seen: otherwise their back-fill would pass by.
+        session.execute(sa.select(AppMeta.id).with_for_update(read=True))
         session.add(LearnerState(user_id=user_id))
         session.flush()
 
