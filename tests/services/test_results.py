@@ -304,3 +304,14 @@ def test_rewards_given_at_the_last_moment_are_among_the_finishers_that_the_hash_
     lines = [f"{one.user_id} {clock.iso(one.completed_at)}\n" for one in final.finishers.items]
     assert len(lines) == final.completed == 1
     assert final.finishers_hash == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def test_a_challenge_that_is_no_longer_for_teams_leaves_nothing_of_them(hand: Any) -> None:
+    goal, ada = team_goal(200), make_actor(timezone="UTC")
+    make_group(ada)
+    hand.shift(timedelta(days=1))
+    do(ada, 2)
+    drain()
+    challenges.update_challenge(admin(), goal.id, {"team_target": None}, None)
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(TeamContribution)) == 0
+    assert_sound()
