@@ -19,7 +19,7 @@ from rebootcamp.core.pages import PageRequest
 from rebootcamp.events.rebuild import drop_projections, replay
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.challenges import Challenge, ChallengeResult, TeamContribution
-from rebootcamp.services import challenges, groups
+from rebootcamp.services import accounts, challenges, groups
 from rebootcamp.services.challenges.errors import ChallengeInUse, NotTimed
 from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage.sql import db
@@ -315,3 +315,13 @@ def test_a_challenge_that_is_no_longer_for_teams_leaves_nothing_of_them(hand: An
     challenges.update_challenge(admin(), goal.id, {"team_target": None}, None)
     assert db.session.scalar(sa.select(sa.func.count()).select_from(TeamContribution)) == 0
     assert_sound()
+
+
+def test_finishers_who_opted_out_of_boards_are_not_named(hand: Any) -> None:
+    goal, ada, bob = make_goal(ONE, **WINDOW), make_actor(timezone="UTC"), make_actor(timezone="UTC")
+    accounts.edit_profile(ada, {"is_listed": False})
+    accounts.edit_profile(bob, {"nickname": "Bee"})
+    hand.shift(timedelta(days=1))
+    for actor in (ada, bob):
+        do(actor)
+    assert [one.display_name for one in results(goal, who=bob).finishers.items] == [None, "Bee"]

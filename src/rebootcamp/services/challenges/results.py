@@ -38,8 +38,10 @@ WINDOWS_A_TURN: Final = 20
 # A date ends last at UTC-12, for whose day begins at noon, and a change of zone may hold it for some hours more.
 _LASTS: Final = timedelta(hours=12 + LATEST_START_HOUR) + SHORTEST
 
-# The one place that decides under which name finishers are shown.
-SHOWN_NAME: Final = sa.func.coalesce(User.nickname, User.display_name)
+# The one place that decides under which name finishers are shown: None for who is not listed, as on the boards.
+SHOWN_NAME: Final = sa.case(
+    (sa.and_(User.is_listed, User.is_active), sa.func.coalesce(User.nickname, User.display_name))
+)
 
 # Whoever joined, completed, or did anything that counts.
 _PARTICIPANTS: Final = sa.text("""
@@ -65,7 +67,7 @@ class Finisher:
 
     place: int
     user_id: int
-    display_name: str
+    display_name: str | None
     completed_at: datetime
     completion_id: int
 
