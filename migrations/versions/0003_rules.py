@@ -14,7 +14,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-# What was awarded so far was awarded by the rule in force: the versions before only changed texts, tiers or points.
+# Rules of the past were not kept: every version that an award names gets the one in force.
 KNOWN_RULES = """
 INSERT INTO badge_rules (badge_code, version, criteria, created_at)
 SELECT d.code, v.version, d.criteria, d.created_at FROM badge_definitions d

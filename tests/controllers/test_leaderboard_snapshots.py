@@ -88,7 +88,7 @@ def test_what_happens_later_changes_nothing_published(wire: Wire, six: list[Pers
 def test_only_once_and_only_what_is_over_everywhere(wire: Wire, six: list[Person], root: Person) -> None:
     freeze(wire, root)
     assert_problem(wire.post(f"{WEEKLY}/freeze", root, json=PERIOD), 409, "already_frozen")
-    for at, status in (("2026-03-16T11:59:59Z", 409), ("2026-03-16T12:00:00Z", 201)):
+    for at, status in (("2026-03-17T11:59:59Z", 409), ("2026-03-17T12:00:00Z", 201)):
         with time_machine.travel(at, tick=False):
             boss = Person(root.actor, root.email, wire.token(root.email))
             answer = wire.post(f"{WEEKLY}/freeze", boss, json={"period": "2026-W11"})

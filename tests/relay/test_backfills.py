@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from datetime import timedelta
 
 import pytest
@@ -14,9 +15,11 @@ from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.models.sql.badges import BackfillJob, BadgeGrant
 from rebootcamp.models.sql.progress import LearnerState
+from rebootcamp.services.backfills import run_backfills
 from rebootcamp.storage.sql import db
-from tests.factories import complete, drain, make_badge, make_challenge
-from tests.relay.tools import assert_stores_agree, count, make_learners, started, until
+from rebootcamp.storage.transactions import transaction
+from tests.factories import complete, drain, make_actor, make_badge, make_challenge
+from tests.relay.tools import assert_stores_agree, count, in_threads, make_learners, started, until
 from tests.relay.workers import Workers
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -139,3 +142,27 @@ def test_the_lint_command_tells_a_clean_catalogue_by_its_exit(
         lines, document = plain.communicate()[0].splitlines(), as_json.communicate()[0]
     assert len(lines) == status
     assert ('"code":"out_of_reach"' in document) == bool(status)
+
+
+def test_who_joins_while_a_rule_is_written_is_not_passed_by(committed_db: Flask) -> None:
+    first, second = (make_challenge() for _ in range(2))
+    has_joined, may_commit = threading.Event(), threading.Event()
+
+    def join() -> Actor:
+        with transaction():
+            late = make_actor()
+            has_joined.set()
+            may_commit.wait(1)
+        return late
+
+    def write() -> None:
+        has_joined.wait(10)
+        make_badge("busy", criteria=WEEKLY)
+        run_backfills(60)
+        may_commit.set()
+
+    late = next(filter(None, in_threads(committed_db, join, write)))
+    run_backfills(60)
+    for task in (first, second):
+        complete(late, task)
+    assert count(BadgeGrant) == 1

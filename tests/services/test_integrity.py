@@ -333,3 +333,13 @@ def test_events_that_wait_are_pending_not_wrong() -> None:
     db.session.remove()
     report = check_stores()
     assert (report.findings, report.pending) == ([], 1)
+
+
+def test_documents_of_before_badges_could_end_are_as_sound() -> None:
+    """What the first release left in both stores: nothing there speaks of an end."""
+    sound_stores()
+    payloads = db.session.scalars(sa.text("SELECT payload FROM activity_events WHERE type = 'badge.awarded'")).all()
+    assert payloads
+    assert not any("expires_at" in payload for payload in payloads)
+    mongo.collection("awards").update_many({}, {"$unset": {"expires_at": ""}}, bypass_document_validation=True)
+    assert found() == set()

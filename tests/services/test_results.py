@@ -19,7 +19,7 @@ from rebootcamp.core.pages import PageRequest
 from rebootcamp.events.rebuild import drop_projections, replay
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.challenges import Challenge, ChallengeResult, TeamContribution
-from rebootcamp.services import challenges, groups
+from rebootcamp.services import accounts, challenges, groups
 from rebootcamp.services.challenges.errors import ChallengeInUse, NotTimed
 from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage.sql import db
@@ -295,3 +295,38 @@ def test_a_reward_that_could_not_be_given_in_time_comes_before_the_results(hand:
     assert (challenges.reward_teams(), challenges.close_windows()) == (0, 1)
     assert (completions(ada, goal), results(goal).completed) == ([("event", "validated")], 1)
     assert_sound()
+
+
+def test_rewards_given_at_the_last_moment_are_among_the_finishers_that_the_hash_covers() -> None:
+    with time_machine.travel(START + timedelta(hours=12)) as hand:
+        goal, ada = team_goal(2), make_actor(timezone="UTC")
+        make_group(ada)
+        do(ada, 2)
+        hand.shift(timedelta(days=9))
+        drain()
+        assert challenges.close_windows() == 1
+        final = results(goal)
+    lines = [f"{one.user_id} {clock.iso(one.completed_at)}\n" for one in final.finishers.items]
+    assert len(lines) == final.completed == 1
+    assert final.finishers_hash == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def test_a_challenge_that_is_no_longer_for_teams_leaves_nothing_of_them(hand: Any) -> None:
+    goal, ada = team_goal(200), make_actor(timezone="UTC")
+    make_group(ada)
+    hand.shift(timedelta(days=1))
+    do(ada, 2)
+    drain()
+    challenges.update_challenge(admin(), goal.id, {"team_target": None}, None)
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(TeamContribution)) == 0
+    assert_sound()
+
+
+def test_finishers_who_opted_out_of_boards_are_not_named(hand: Any) -> None:
+    goal, ada, bob = make_goal(ONE, **WINDOW), make_actor(timezone="UTC"), make_actor(timezone="UTC")
+    accounts.edit_profile(ada, {"is_listed": False})
+    accounts.edit_profile(bob, {"nickname": "Bee"})
+    hand.shift(timedelta(days=1))
+    for actor in (ada, bob):
+        do(actor)
+    assert [one.display_name for one in results(goal, who=bob).finishers.items] == [None, "Bee"]

@@ -27,6 +27,8 @@ SHORTEST: Final = timedelta(hours=12)
 # No clock change leaves less of a date than this; a jump over the date line leaves nothing.
 CUT_SHORT: Final = timedelta(hours=20)
 EASTERNMOST: Final = "Pacific/Kiritimati"
+# A date ends last at UTC-12, for whose day begins at noon, and a change of zone may hold it for some hours more.
+LAST_END: Final = timedelta(hours=12 + LATEST_START_HOUR) + SHORTEST
 
 
 @dataclass(frozen=True)
@@ -152,3 +154,8 @@ def _start(timezone: str, hour: int, day: date) -> datetime:
         else:
             first = middle
     return first
+
+
+def ended_everywhere(day: date) -> datetime:
+    """Return the instant from which no learner's day can be the date any more."""
+    return datetime.combine(day + ONE_DAY, time.min, tzinfo=UTC) + LAST_END

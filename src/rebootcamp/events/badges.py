@@ -25,6 +25,13 @@ class BadgeAwarded(Fact):
     evidence: dict[str, Any]
     expires_at: str | None = None
 
+    def payload(self) -> dict[str, Any]:
+        """Return the stored object; that a badge never ends is left unsaid, as it was before any did."""
+        stored = super().payload()
+        if self.expires_at is None:
+            del stored["expires_at"]
+        return stored
+
     @property
     def score_points(self) -> int:
         return self.points

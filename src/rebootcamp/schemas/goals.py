@@ -64,7 +64,9 @@ class FinisherOut(ma.Schema):
 
     place = fields.Integer(required=True)
     user_id = fields.Integer(required=True)
-    display_name = fields.String(required=True, allow_none=True)
+    display_name = fields.String(
+        required=True, allow_none=True, metadata={"description": "Null for who is not listed on boards."}
+    )
     completed_at = fields.DateTime(required=True)
 
 

@@ -25,7 +25,7 @@ from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.badges.definitions import refuse_unknown_badges, touch_rules
 from rebootcamp.services.challenges.errors import ChallengeInUse, SlugTaken
-from rebootcamp.services.challenges.teams import TeamStanding, my_teams, recount
+from rebootcamp.services.challenges.teams import TeamStanding, forget, my_teams, recount
 from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.engine import rules_at, standing_of
 from rebootcamp.services.gamification.goals import GRAIN_OF, Goal, compile_goal, goal_of, joined_key
@@ -165,6 +165,8 @@ def _announce(session: Session, challenge: Challenge, *, was_timed: bool) -> Non
         refuse_unknown_badges(session, challenge.criteria or {}, None)
     if goal is not None and goal.team_target is not None:
         recount(session, goal)
+    else:
+        forget(session, challenge.id)
     touch_rules(session)
     supersede(session, challenge_id=challenge.id)
     if goal is not None and challenge.is_published and challenge.archived_at is None:

@@ -8,18 +8,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.challenges import days_of
-from rebootcamp.core.days import LATEST_START_HOUR, ONE_DAY, SHORTEST
-from rebootcamp.core.errors import InvalidField, NotFound
+from rebootcamp.core.days import ONE_DAY, ended_everywhere
+from rebootcamp.core.errors import DomainError, InvalidField, NotFound
 from rebootcamp.core.languages import Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.events.store import has_waiting
@@ -32,12 +33,11 @@ from rebootcamp.services.gamification.goals import GRAIN_OF, Goal, goal_of
 from rebootcamp.services.gamification.measures import start_of
 from rebootcamp.storage.transactions import transaction
 
+log = structlog.get_logger(__name__)
+
 ORDER: Final = "finishers"
 TEAMS_SHOWN: Final = 100
 WINDOWS_A_TURN: Final = 20
-# A date ends last at UTC-12, for whose day begins at noon, and a change of zone may hold it for some hours more.
-_LASTS: Final = timedelta(hours=12 + LATEST_START_HOUR) + SHORTEST
-
 # Whoever joined, completed, or did anything that counts.
 _PARTICIPANTS: Final = sa.text("""
     SELECT count(*) FROM learner_states s
@@ -108,7 +108,16 @@ def close_windows() -> int:
     """Record the results of windows that are over everywhere; return how many there were."""
     with transaction() as session:
         due = list(_due(session, clock.now()))[:WINDOWS_A_TURN]
-    return sum(_close(challenge_id, day) for challenge_id, day in due)
+    return sum(_closed(challenge_id, day) for challenge_id, day in due)
+
+
+def _closed(challenge_id: int, last_day: date) -> bool:
+    """Close one window; one that cannot be closed now keeps no other from it."""
+    try:
+        return _close(challenge_id, last_day)
+    except DomainError as error:
+        log.warning("results.not_closed", challenge_id=challenge_id, last_day=str(last_day), reason=error.code)
+        return False
 
 
 def hash_of(finishers: Iterable[tuple[int, datetime]]) -> str:
@@ -166,7 +175,7 @@ def _participants(session: Session, goal: Goal, day: date, period: str) -> int:
         "keys": sorted(measure.key for measure in goal.measures - {goal.done}),
         "first": start_of(grain, day).isoformat() if grain else None,
         "opens_at": datetime.combine(first or date.min, time.min, tzinfo=UTC),
-        "closes_at": _ended_everywhere(last) if last else datetime.max.replace(tzinfo=UTC),
+        "closes_at": ended_everywhere(last) if last else datetime.max.replace(tzinfo=UTC),
     }
     return int(session.execute(_PARTICIPANTS, parameters).scalar_one())
 
@@ -230,18 +239,13 @@ def _due(session: Session, now: datetime) -> Iterator[tuple[int, date]]:
         while (
             (window := goal.window(day)) is not None and window[1] is not None and (window[0] or day) <= ends_at.date()
         ):
-            if _ended_everywhere(window[1]) > now:
+            if ended_everywhere(window[1]) > now:
                 break
             yield challenge.id, window[1]
             day = window[1] + ONE_DAY
 
 
-def _ended_everywhere(day: date) -> datetime:
-    return datetime.combine(day + ONE_DAY, time.min, tzinfo=UTC) + _LASTS
-
-
 def _close(challenge_id: int, last_day: date) -> bool:
-    now = clock.now()
     with transaction() as session:
         goal = goal_of(session.get_one(Challenge, challenge_id, populate_existing=True))
         is_settled = goal.team_target is None or not has_waiting(session, last_day)
@@ -251,6 +255,8 @@ def _close(challenge_id: int, last_day: date) -> bool:
     if goal.team_target is not None:
         reward_all(goal, period)
     with transaction() as session:
+        # The rewards just given belong to the photograph: it is taken after them.
+        now = clock.now()
         session.execute(sa.text("SET LOCAL statement_timeout = '60s'"))
         table = ChallengeCompletion
         order = sa.select(table.user_id, table.completed_at).where(*_validly(challenge_id, period))

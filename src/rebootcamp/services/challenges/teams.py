@@ -127,6 +127,11 @@ def recount(session: Session, goal: Goal) -> None:
         _add(session, [goal], rows)
 
 
+def forget(session: Session, challenge_id: int) -> None:
+    """Drop what was counted for a challenge that is no longer one of teams."""
+    session.execute(sa.delete(TeamContribution).where(TeamContribution.challenge_id == challenge_id))
+
+
 def team_standings(session: Session, goal: Goal, period: str, user_id: int) -> list[TeamStanding]:
     """Return all teams with anything in a period, the largest first; what is still on its way included."""
     waiting = waiting_deeds(session, _types(goal), goal.opens_on or date.min)

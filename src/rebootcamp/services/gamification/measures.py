@@ -37,7 +37,7 @@ def parts_of(counter: str | Mapping[str, int]) -> Mapping[str, int]:
     return _unpacked(counter) if isinstance(counter, str) else counter
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _unpacked(text: str) -> Mapping[str, int]:
     pairs = (item.partition("=") for item in text.split(","))
     return {part: int(count or 1) for part, _, count in pairs}

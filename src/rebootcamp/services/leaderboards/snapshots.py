@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
+from rebootcamp.core.days import ended_everywhere
 from rebootcamp.core.errors import DomainError, Kind, NotFound
 from rebootcamp.core.json import dumps
 from rebootcamp.core.languages import Text
@@ -31,8 +32,6 @@ from rebootcamp.storage.transactions import transaction, translating
 ORDER: Final = "snapshots"
 PLACES: Final = "snapshot"
 STREAM_ROWS: Final = 2000
-# The last place on Earth where a day ends.
-LAST_ZONE: Final = timedelta(hours=12)
 
 Snapshot = LeaderboardSnapshot
 
@@ -126,8 +125,8 @@ def freeze_board(actor: Actor, board: Board) -> Snapshot:
 
 
 def is_closed(last: date) -> bool:
-    """Tell whether the day is over everywhere."""
-    return clock.now() >= datetime.combine(last + timedelta(days=1), time.min, tzinfo=UTC) + LAST_ZONE
+    """Tell whether the day is over for everybody."""
+    return clock.now() >= ended_everywhere(last)
 
 
 def list_snapshots(board: str, page: PageRequest) -> Page[Snapshot]:
