@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rebootcamp.services.gamification.goals import compile_goal
 from rebootcamp.services.gamification.lint import Finding, LintedBadge, LintedChallenge, lint
 from rebootcamp.services.gamification.obstacles import Task
 from rebootcamp.services.gamification.rules import compile_rule, normalise
@@ -198,3 +200,25 @@ def test_the_catalogue_that_is_shipped_is_clean() -> None:
     assert [
         vars(finding) for finding in lint(badges, challenges, [level["xp_floor"] for level in FIRST_CURVE], NOW)
     ] == []
+
+
+TEN = {"count": {"event": "challenge.completed", "at_least": 10}}
+WINDOWS: list[tuple[str, date | None, date | None, str, int, list[str]]] = [
+    # What is offered, how often, and whether ten fit into the window.
+    ("weekly", None, None, "daily", 1, ["threshold_too_high"]),
+    ("weekly", None, None, "daily", 2, []),
+    ("event", date(2026, 11, 1), date(2026, 11, 5), "daily", 1, ["threshold_too_high"]),
+    ("event", date(2026, 11, 1), date(2026, 11, 30), "daily", 1, []),
+    ("weekly", None, None, "once", 9, ["threshold_too_high"]),
+    ("weekly", None, None, "once", 0, ["no_matching_challenge"]),
+]
+
+
+@pytest.mark.parametrize(("cadence", "opens", "closes", "deed", "deeds", "codes"), WINDOWS)
+def test_a_timed_challenge_that_its_window_cannot_hold_is_an_error(
+    cadence: str, opens: date | None, closes: date | None, deed: str, deeds: int, codes: list[str]
+) -> None:
+    goal = replace(challenge(99, cadence), rule=compile_goal(TEN, cadence, opens, closes, is_team=False))
+    offers = [goal, *(challenge(number, deed) for number in range(deeds))]
+    found_ = [finding for finding in lint([], offers, FLOORS[:1], NOW) if finding.severity == "error"]
+    assert [(finding.code, finding.subject) for finding in found_] == [(code, "challenge:c99") for code in codes]

@@ -7,15 +7,17 @@ from typing import Final
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.services.gamification.curves import load_curve
+from rebootcamp.services.gamification.goals import compile_goal
 from rebootcamp.services.gamification.lint import Finding, LintedBadge, LintedChallenge, lint
 from rebootcamp.services.gamification.obstacles import Task
 from rebootcamp.services.gamification.rules import compile_rule
+from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all
 
 _BADGES: Final = "SELECT code, tier, points, criteria, is_active FROM badge_definitions"
 _CHALLENGES: Final = """
-    SELECT id, slug, category, difficulty, cadence, points, co2e_grams,
-        coalesce(starts_at, created_at) AS opens_at, ends_at AS closes_at
+    SELECT id, slug, category, difficulty, cadence, points, co2e_grams, criteria, opens_on, closes_on,
+        team_target IS NOT NULL AS is_team, coalesce(starts_at, created_at) AS opens_at, ends_at AS closes_at
     FROM challenges WHERE is_published AND archived_at IS NULL"""
 
 
@@ -31,23 +33,16 @@ def lint_catalogue() -> list[Finding]:
         LintedBadge(row["code"], row["tier"], row["points"], compile_rule(row["criteria"]), row["is_active"])
         for row in fetch_all(_BADGES, {})
     ]
-    challenges = [
-        LintedChallenge(
-            row["slug"],
-            Task(
-                row["id"],
-                row["category"],
-                row["difficulty"],
-                row["cadence"],
-                row["points"],
-                row["co2e_grams"],
-            ),
-            row["opens_at"],
-            row["closes_at"],
-        )
-        for row in fetch_all(_CHALLENGES, {})
-    ]
+    challenges = [_challenge(row) for row in fetch_all(_CHALLENGES, {})]
     return lint(badges, challenges, _floors(), clock.now())
+
+
+def _challenge(row: Row) -> LintedChallenge:
+    task = Task(row["id"], row["category"], row["difficulty"], row["cadence"], row["points"], row["co2e_grams"])
+    rule = None
+    if row["criteria"] is not None:
+        rule = compile_goal(row["criteria"], row["cadence"], row["opens_on"], row["closes_on"], is_team=row["is_team"])
+    return LintedChallenge(row["slug"], task, row["opens_at"], row["closes_at"], rule)
 
 
 def _floors() -> list[int]:

@@ -12,7 +12,7 @@ from typing import Final
 from rebootcamp.core.badges import SEVERITIES, TIERS
 from rebootcamp.core.languages import Text
 from rebootcamp.services.gamification.criteria import Criterion, Gauge, HoldsBadge, nodes
-from rebootcamp.services.gamification.obstacles import Obstacle, Task, World, asks_nothing, outlook
+from rebootcamp.services.gamification.obstacles import Obstacle, Outlook, Task, World, asks_nothing, outlook
 from rebootcamp.services.gamification.reach import Offer, reachable_xp
 
 ERROR, WARNING = SEVERITIES
@@ -42,12 +42,13 @@ class LintedBadge:
 
 @dataclass(frozen=True)
 class LintedChallenge:
-    """A published challenge that is not archived."""
+    """A published challenge that is not archived; a timed one has a rule, which only other challenges feed."""
 
     slug: str
     task: Task
     opens_at: datetime
     closes_at: datetime | None = None
+    rule: Criterion | None = None
 
     @property
     def offer(self) -> Offer:
@@ -71,6 +72,7 @@ def lint(
         *_orders(active),
         *_levels(floors, reach),
         *(finding for one in offered for finding in _challenge(one, now)),
+        *_timed(open_ones, world),
     ]
     return sorted(findings, key=lambda finding: (finding.severity, finding.subject, finding.code))
 
@@ -200,6 +202,16 @@ def _challenge(challenge: LintedChallenge, now: datetime) -> Iterable[Finding]:
             "Il se répète, mais n'est ouvert que pendant une seule période : on ne peut le réussir qu'une fois.",
         )
         yield Finding("repeats_once", WARNING, subject, once)
+
+
+def _timed(open_ones: Sequence[LintedChallenge], world: World) -> Iterable[Finding]:
+    """Yield what keeps timed challenges from being completed in their window."""
+    deeds = replace(world, tasks=[one.task for one in open_ones if one.rule is None])
+    for one in open_ones:
+        found = Outlook() if one.rule is None else outlook(one.rule, deeds)
+        for severity, obstacles in ((ERROR, found.blocking), (WARNING, found.harmless)):
+            for obstacle in obstacles:
+                yield Finding(obstacle.code, severity, f"challenge:{one.slug}", obstacle.message)
 
 
 def _times(challenge: LintedChallenge) -> int | None:

@@ -181,11 +181,18 @@ def _most(measure: Measure, within: int | None, tasks: Sequence[Task]) -> int | 
     most = 0
     for task in tasks:
         amount = getattr(task, measure.amount) if measure.amount else 1
-        times = _times(task.cadence, measure.grain, within)
+        times = _times(task.cadence, measure.grain, _narrowest(measure, within))
         if times is None and amount:
             return None
         most += amount * (times or 0)
     return most
+
+
+def _narrowest(measure: Measure, within: int | None) -> int | None:
+    """Return the days in which all must be done: those of the rule, or of a window with a fixed beginning and end."""
+    if measure.grain or measure.span is None or date.max in measure.span or date.min in measure.span:
+        return within
+    return (measure.span[1] - measure.span[0]).days + 1
 
 
 def _times(cadence: str, grain: str | None, within: int | None) -> int | None:
