@@ -4,96 +4,37 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-import time_machine
 from flask import Flask
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField
-from rebootcamp.models.sql.badges import BackfillJob, BadgeGrant
-from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services import badges, challenges
-from rebootcamp.services.badges import Preview
-from rebootcamp.services.gamification.measures import parts_of
-from rebootcamp.storage import mongo
-from rebootcamp.storage.sql import Base, db
+from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.factories import admin, complete, drain, judge_the_past, make_badge, make_challenge
 from tests.relay.tools import assert_stores_agree, in_threads, make_learners
+from tests.services.stories import (
+    BUSY,
+    COMPLETED,
+    counted,
+    counters,
+    do,
+    edit,
+    grants,
+    holders,
+    jobs,
+    learners,
+    on,
+    preview,
+    revoke,
+)
 
 pytestmark = pytest.mark.usefixtures("committed_db")
-
-JANUARY = datetime(2026, 1, 5, 12, tzinfo=UTC)
-COMPLETED = "challenge.completed"
-
-
-def counted(at_least: int, **body: Any) -> dict[str, Any]:
-    return {"count": {"event": COMPLETED, "at_least": at_least, **body}}
-
-
-BUSY = counted(3, within_days=7)
-
-
-@contextmanager
-def on(day: int) -> Iterator[None]:
-    """Travel to noon of a day, counted from the first Monday of 2026."""
-    with time_machine.travel(JANUARY + timedelta(days=day), tick=True):
-        yield
-
-
-def do(learner: Actor, *days: int, **fields: Any) -> list[challenges.Completed]:
-    done = []
-    for day in days:
-        with on(day):
-            done.append(complete(learner, make_challenge(**fields)))
-    return done
-
-
-def revoke(done: challenges.Completed) -> None:
-    completion = done.completion
-    challenges.revoke_completion(admin(), completion.user_id, completion.id, reason="A test.")
-
-
-def learners(number: int) -> list[Actor]:
-    with on(0):
-        return make_learners(number)
-
-
-def grants(code: str) -> dict[int, BadgeGrant]:
-    db.session.remove()
-    held = sa.select(BadgeGrant).where(BadgeGrant.badge_code == code, BadgeGrant.revoked_at.is_(None))
-    return {grant.user_id: grant for grant in db.session.scalars(held)}
-
-
-def holders(code: str) -> set[int]:
-    return set(grants(code))
-
-
-def counters(learner: Actor) -> dict[str, Any]:
-    db.session.remove()
-    found = db.session.scalar(sa.select(LearnerState.counters).where(LearnerState.user_id == learner.user_id))
-    return {key: parts_of(counter) if isinstance(counter, str) else counter for key, counter in (found or {}).items()}
-
-
-def jobs(code: str) -> list[tuple[str, str]]:
-    db.session.remove()
-    found = db.session.scalars(sa.select(BackfillJob).where(BackfillJob.badge_code == code).order_by(BackfillJob.id))
-    return [(job.state, job.holders) for job in found]
-
-
-def edit(code: str, holders: str = "keep", **changes: Any) -> None:
-    badges.update_badge(admin(), code, changes, None, holders=holders)
-
-
-def preview(criteria: Mapping[str, Any], code: str | None = None, **options: Any) -> Preview:
-    return badges.preview_badge(admin(), criteria, code, **options)
 
 
 def test_a_new_badge_reaches_who_met_its_rule_long_ago_and_stays() -> None:
@@ -274,74 +215,6 @@ def test_an_edit_that_re_evaluates_takes_what_the_new_rule_refuses() -> None:
     assert holders("deeds") == {ada.user_id, cleo.user_id}
     drain()
     assert_stores_agree()
-
-
-RULES: list[dict[str, Any]] = [
-    counted(3),
-    BUSY,
-    counted(2, per="week", distinct="category"),
-    counted(3, distinct="local_date"),
-    {"sum": {"event": COMPLETED, "field": "points", "at_least": 100, "per": "month"}},
-    {"all": [counted(1, where={"category": "water"}), {"between": {"from": "2026-01-05", "to": "2026-01-09"}}]},
-    {"all": [{"points": {"at_least": 40}}, {"not": {"badge": "gift"}}]},
-    {"streak": {"kind": "daily", "at_least": 3}},
-]
-
-
-@pytest.mark.parametrize("criteria", RULES)
-def test_a_preview_foretells_what_the_back_fill_does_and_changes_nothing(criteria: dict[str, Any]) -> None:
-    people = learners(5)
-    make_badge("gift", criteria={"points": {"at_least": 100_000}}, points=0)
-    for number, person in enumerate(people):
-        do(person, *range(0, 2 * number + 1, 2))
-        do(person, *range(number), category="water", points=30)
-    revoke(do(people[2], 1)[0])
-    badges.award_badge(admin(), people[3].user_id, "gift", reason="A test.")
-    judge_the_past()
-    before = contents()
-    foreseen = preview(criteria)
-    assert contents() == before
-    assert (foreseen.is_complete, foreseen.examined, foreseen.learners) == (True, 6, 6)
-    make_badge("tried", criteria=criteria)
-    assert preview(criteria).sample == foreseen.sample
-    judge_the_past()
-    gained = {item["user_id"]: item["met_on"] for item in foreseen.sample if item["change"] == "gain"}
-    assert (holders("tried"), foreseen.would_gain) == (set(gained), len(gained))
-    met = {user: grant.evidence["met_on"] for user, grant in grants("tried").items()}
-    assert met == {user: day.isoformat() for user, day in gained.items()}
-    assert 0 < len(gained) < 5
-    again = preview(criteria, "tried")
-    assert (again.would_gain, again.would_lose, again.would_keep) == (0, 0, len(gained))
-    drain()
-    assert_stores_agree()
-
-
-def contents() -> dict[str, Any]:
-    """Return every row and document of both stores."""
-    db.session.remove()
-    tables = {
-        table.name: sorted(map(repr, db.session.execute(sa.select(table)))) for table in Base.metadata.sorted_tables
-    }
-    names = mongo.database().list_collection_names()
-    db.session.remove()
-    return tables | {f"mongo {name}": list(mongo.collection(name).find().sort("_id")) for name in names}
-
-
-def test_a_preview_says_when_it_had_no_time_for_everybody() -> None:
-    people = learners(3)
-    for person in people:
-        do(person, 0)
-    part = preview(counted(1), budget_seconds=0)
-    assert (part.is_complete, part.examined, part.learners, part.would_gain) == (False, 1, 4, 0)
-    whole = preview(counted(1))
-    assert (whole.is_complete, whole.examined, whole.would_gain) == (True, 4, 3)
-
-
-def test_a_sample_is_short_and_the_counts_are_whole() -> None:
-    for person in learners(12):
-        do(person, 0)
-    seen = preview(counted(1))
-    assert (seen.would_gain, len(seen.sample)) == (12, 10)
 
 
 def test_awards_end_when_their_time_is_over_and_take_what_rests_on_them() -> None:

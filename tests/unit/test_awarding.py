@@ -254,6 +254,25 @@ def test_a_badge_met_long_ago_is_judged_where_it_was_met() -> None:
     assert "spring" not in line.standing.held
 
 
+def test_a_badge_met_before_all_that_is_known_stays() -> None:
+    line = PureLine(rule_book([rule("old", {"count": {"event": COMPLETED, "at_least": 1, "per": "week"}})]))
+    met_on, today = DAY.isoformat(), DAY + timedelta(days=500)
+    line.happen(awarded("old", origin="rule", evidence={"met_on": met_on}), today)
+    assert line.standing.held["old"]["on"] == met_on
+    line.complete(1, today)
+    line.revoke(0)
+    assert "old" in line.standing.held
+
+
+def test_days_in_a_row_earn_what_asks_for_them() -> None:
+    line = PureLine(rule_book([rule("run", {"streak": {"kind": "daily", "at_least": 3}})]))
+    for number, is_held in enumerate((False, False, True)):
+        line.complete(1, DAY + timedelta(days=number), points=0)
+        assert ("run" in line.standing.held) is is_held
+    line.revoke(1)
+    assert "run" not in line.standing.held
+
+
 def test_what_was_approved_late_earns_what_it_would_have_earned_in_time() -> None:
     line = PureLine(rule_book([rule("busy", {"count": {"event": COMPLETED, "at_least": 3, "within_days": 7}})]))
     for number in (3, 5, 40):

@@ -168,6 +168,14 @@ def test_a_badge_that_expired_is_not_given_back_for_what_was_done_before() -> No
     assert judge(trial_of({"points": {"at_least": 1}}), who, [], "other").change == "gain"
 
 
+def test_a_late_deed_fills_a_window_that_has_ended_since() -> None:
+    trial = trial_of({"count": {"event": COMPLETED, "at_least": 3, "within_days": 7}})
+    history = [Deed(COMPLETED, WATER, FIRST + timedelta(days=number)) for number in (3, 5, 40, 0)]
+    met = judge(trial, standing(), history).met
+    assert met is not None
+    assert met.day == FIRST + timedelta(days=5)
+
+
 def test_only_what_matters_is_read() -> None:
     assert trial_of({"points": {"at_least": 1}}).types == frozenset()
     assert trial_of({"count": {"event": COMPLETED, "at_least": 3}}).types == frozenset()

@@ -131,6 +131,8 @@ def test_parts_are_kept_for_four_hundred_days_and_no_longer() -> None:
     assert list(counted(done(0, KEPT.days + 1), measure)[measure.key]) == ["2027-06-06"]
     years = counted(done(*range(1500)), measure)
     assert len(years[measure.key]) == KEPT.days + 1
+    assert len(counted(done(KEPT.days, 0), measure)[measure.key]) == 2
+    assert list(counted(done(KEPT.days + 1, 0), measure)[measure.key]) == ["2027-06-06"]
     # What comes too late to be known is not counted.
     assert counted([*done(*range(1500)), *done(0)], measure)[measure.key] == years[measure.key]
 

@@ -160,7 +160,7 @@ class Measure:
             first, last = start.isoformat(), (day if within_days else start).isoformat()
             parts = [(part, n) for part, n in parts if first <= part[:10] <= last]
         if self.distinct:
-            return len({part.rpartition("|")[2] for part, n in parts if n > 0})
+            return len({part.rpartition("|")[2] for part, _ in parts})
         return sum(n for _, n in parts)
 
     def window_start(self, day: date, within_days: int | None) -> date:

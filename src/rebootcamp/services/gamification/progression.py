@@ -42,8 +42,8 @@ CHALLENGES, CO2E, CATEGORY_POINTS = "challenges", "co2e_grams", "category_points
 CRITERIA_NO_LONGER_MET: Final = "criteria_no_longer_met"
 RULE_CHANGED: Final = "rule_changed"
 EXPIRED: Final = "expired"
-# Whoever loses a badge for one of these reasons may earn it again.
-AUTOMATIC: Final = (CRITERIA_NO_LONGER_MET, RULE_CHANGED, EXPIRED)
+# Whoever loses a badge for one of these reasons may earn it again, by old deeds, too.
+AUTOMATIC: Final = (CRITERIA_NO_LONGER_MET, RULE_CHANGED)
 
 ActiveDays = Callable[[], Iterable[date]]
 
@@ -142,18 +142,22 @@ def _badge_awarded(standing: Standing, event: RecordedEvent, fact: BadgeAwarded,
 
 
 def _badge_revoked(standing: Standing, event: RecordedEvent, fact: BadgeRevoked, rules: RuleBook) -> Step:
-    marks = {} if fact.reason in AUTOMATIC else {barred_key(fact.badge): 1}
-    if fact.reason == EXPIRED:
-        marks = {expired_key(fact.badge): 1}
     moved = replace(
         standing,
         badge_points=standing.badge_points - fact.points,
         xp_total=standing.xp_total - fact.points,
-        counters=added(standing.counters, marks),
+        counters=added(standing.counters, _marks(fact)),
         held={code: held for code, held in standing.held.items() if code != fact.badge},
     )
     step = Step(moved, (XpGrant("badge_revoked", -fact.points),))
     return _revoke_no_longer_met(step, event, rules)
+
+
+def _marks(fact: BadgeRevoked) -> dict[str, int]:
+    """Return what is remembered of a loss."""
+    if fact.reason == EXPIRED:
+        return {expired_key(fact.badge): 1}
+    return {} if fact.reason in AUTOMATIC else {barred_key(fact.badge): 1}
 
 
 def barred_key(code: str) -> str:
