@@ -19,9 +19,9 @@ def to_milliseconds(instant: datetime) -> datetime:
 
 def iso(instant: datetime) -> str:
     """Return ISO 8601 in UTC ending in `Z`, with milliseconds only when there are some."""
-    utc = instant.astimezone(UTC)
-    spec = "milliseconds" if utc.microsecond else "seconds"
-    return utc.isoformat(timespec=spec).replace("+00:00", "Z")
+    text = instant.isoformat(timespec="milliseconds" if instant.microsecond else "seconds")
+    # Nearly all are in UTC already, and each conversion costs more than the text.
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else iso(instant.astimezone(UTC))
 
 
 def parse(text: str) -> datetime:

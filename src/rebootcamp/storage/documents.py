@@ -26,6 +26,14 @@ class Document:
         return mongo.collection(cls.collection_name)
 
     @classmethod
+    def find_by_id(cls, document_id: Any) -> Doc | None:
+        """Return the document of that `_id`, or None."""
+        # The bare command: the cursor object of `find_one` costs as much as decoding the document.
+        command = {"find": cls.collection_name, "filter": {"_id": document_id}, "limit": 1, "singleBatch": True}
+        found: Sequence[Doc] = mongo.run(command)["cursor"]["firstBatch"]
+        return found[0] if found else None
+
+    @classmethod
     def write_all(cls, writes: Sequence[Write]) -> None:
         """Send writes in one unordered bulk; a duplicate key means that the same or a newer copy is already there."""
         if not writes:

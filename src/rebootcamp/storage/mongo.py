@@ -155,6 +155,12 @@ def collection(name: str) -> Collection[Doc]:
     return database()[name]
 
 
+def run(command: Doc) -> Doc:
+    """Run a reading command on that database with the client's options, which PyMongo leaves out of commands."""
+    here = database()
+    return here.command(command, codec_options=here.codec_options, readConcern=here.read_concern.document)
+
+
 @contextmanager
 def reading() -> Iterator[None]:
     """Run reads that PostgreSQL can answer too: like `guarded`, and soon given up."""

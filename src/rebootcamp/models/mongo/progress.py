@@ -49,7 +49,7 @@ class ProgressDocument(Document):
     @classmethod
     def find(cls, user_id: int) -> Doc | None:
         """Return the stored summary of a learner, or None."""
-        return cls.collection().find_one({"_id": user_id})
+        return cls.find_by_id(user_id)
 
     @classmethod
     def find_many(cls, user_ids: list[int]) -> list[Doc]:

@@ -18,7 +18,7 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField, NotFound
 from rebootcamp.core.languages import Text
 from rebootcamp.core.leaderboards import EPOCH, GROUP, Board, board_of, periodic_board_of
-from rebootcamp.core.pages import Page, PageRequest, paginate
+from rebootcamp.core.pages import Page, PageRequest, foreign_cursor, instant_in, paginate
 from rebootcamp.services import groups
 from rebootcamp.services.leaderboards.settings import FULL, NEIGHBOURS, students_see
 from rebootcamp.services.leaderboards.statements import AROUND_ME, FROM_HERE_ON
@@ -121,7 +121,7 @@ def list_places(actor: Actor, board: Board, page: PageRequest, *, is_around_me: 
     """
     if not actor.can("progress:read_any") and students_see() == NEIGHBOURS:
         if page.cursor is not None:
-            raise _foreign_cursor()
+            raise foreign_cursor()
         reach = min(REACH, (page.limit - 1) // 2)
         return Standings(board, NEIGHBOURS, Page(_around(actor, board, reach, reach).neighbours))
     if is_around_me and page.cursor is None:
@@ -161,9 +161,9 @@ def _start(page: PageRequest) -> dict[str, object]:
     key = page.key(ORDER, (int, str, int))
     if key is None:
         return TOP | limit
-    score, reached_at, user_id = int(key[0]), _instant(str(key[1])), int(key[2])
+    score, reached_at, user_id = int(key[0]), instant_in(key[1]), int(key[2])
     if not (0 < score <= MAX_SCORE and 0 < user_id < MAX_ID):
-        raise _foreign_cursor()
+        raise foreign_cursor()
     # Whoever comes next in the order comes after this learner.
     return {"score": score, "reached_at": reached_at, "user_id": user_id + 1} | limit
 
@@ -174,17 +174,3 @@ def _key(place: Place) -> tuple[int, str, int]:
 
 def _place(row: Row, rank: int) -> Place:
     return Place(rank, row["user_id"], row["name"], int(row["score"]), row["reached_at"])
-
-
-def _instant(text: str) -> datetime:
-    try:
-        return clock.parse(text)
-    except (ValueError, OverflowError):
-        raise _foreign_cursor() from None
-
-
-def _foreign_cursor() -> InvalidField:
-    message = Text(
-        "This cursor belongs to no page of this list.", "Ce curseur n'appartient à aucune page de cette liste."
-    )
-    return InvalidField("/cursor", message, "invalid_cursor")

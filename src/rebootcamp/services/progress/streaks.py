@@ -174,7 +174,7 @@ def place_freeze(actor: Actor, on: date) -> StreakView:
         return _record(actor, FreezePlaced(learner_id=actor.user_id, on=on.isoformat()), diary)
 
 
-def cancel_freeze(actor: Actor, on: str) -> StreakView:
+def cancel_freeze(actor: Actor, on: str) -> None:
     """Return a freeze to the bank before its day (as ISO 8601); raise `NotFound`, `TooLateToCancel`."""
     with transaction():
         diary = Diary.of_line(lock_line(actor.user_id))
@@ -182,7 +182,7 @@ def cancel_freeze(actor: Actor, on: str) -> StreakView:
             raise NotFound("freeze")
         if on <= diary.today.isoformat():
             raise TooLateToCancel
-        return _record(actor, FreezeCancelled(learner_id=actor.user_id, on=on), diary)
+        record(FreezeCancelled(learner_id=actor.user_id, on=on), occurred_at=diary.now)
 
 
 def repair_streak(actor: Actor, on: date) -> StreakView:
