@@ -57,7 +57,7 @@ class Goals:
     def on_event(self, event: RecordedEvent) -> Iterable[Fact | Dated]:
         """Return the completions that follow from an event, or the end of those that rested on it."""
         rules = rules_of(self._line)
-        if not rules.goals:
+        if not (rules.goals or rules.withdrawn_goals):
             return ()
         standing, today = standing_of(self._line), self._line.days.date_of(event.occurred_at)
         if missed := lost(standing, event, rules, today):
