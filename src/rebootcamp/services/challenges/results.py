@@ -115,7 +115,8 @@ def close_windows(is_over: IsOver = never) -> int:
     closed = 0
     for challenge_id, day in due:
         closed += _closed(challenge_id, day, is_over)
-        if is_over():
+        # One that must wait, however long it took to find out, is no reason to leave the others.
+        if closed and is_over():
             break
     return closed
 
