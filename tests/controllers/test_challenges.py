@@ -332,7 +332,17 @@ def test_an_edit_does_not_change_what_was_earned(wire: Wire, ada: Person) -> Non
     assert admin().user_id != ada.id
 
 
-@pytest.mark.parametrize(("cadence", "again_on"), [("once", None), ("daily", "2026-05-07"), ("weekly", "2026-05-11")])
+@pytest.mark.parametrize(
+    ("cadence", "again_on"),
+    [
+        ("once", None),
+        ("event", None),
+        ("daily", "2026-05-07"),
+        ("weekly", "2026-05-11"),
+        ("monthly", "2026-06-01"),
+        ("seasonal", "2026-06-01"),
+    ],
+)
 def test_a_refusal_says_what_it_rests_on(wire: Wire, ada: Person, cadence: str, again_on: str | None) -> None:
     challenge = make_challenge(cadence=cadence)
     path = f"/api/challenges/{challenge.id}/complete"

@@ -167,3 +167,19 @@ def test_a_group_ranks_its_members_among_themselves(wire: Wire, people: list[Per
     assert_problem(wire.post(f"{board}/freeze", wire.admin(), json={"period": "2026-03"}), 404, "not_found")
     for name in ("group:", "group:0", "group:x", "group:99999999999999999999", "group:999"):
         assert_problem(wire.get(f"/api/leaderboards/{name}", teacher), 404, "not_found")
+
+
+def test_whoever_left_a_group_is_on_its_board_no_more(wire: Wire, people: list[Person], teacher: Person) -> None:
+    group = make_group(*[one.actor for one in people[:4]])
+    board = f"/api/leaderboards/group:{group}"
+    before = [place["user"]["id"] for place in wire.read(board, teacher)["items"]]
+    assert {one.id for one in people[:4]} == set(before)
+    gone = next(one for one in people if one.id == before[0])
+    groups.remove_members(wire.admin().actor, group, [gone.id])
+    for _ in ("delivered", "pending"):
+        found = wire.read(board, teacher)["items"]
+        assert [(place["rank"], place["user"]["id"]) for place in found] == list(enumerate(before[1:], 1))
+        last = next(one for one in people if one.id == before[-1])
+        assert wire.read(f"{board}/me", last)["rank"] == 3
+        assert_problem(wire.get(board, gone), 404, "not_found")
+        complete(gone.actor, make_challenge(points=500))

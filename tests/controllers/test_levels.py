@@ -16,11 +16,13 @@ from rebootcamp.core import clock
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.progress import LearnerState
+from rebootcamp.services import challenges
 from rebootcamp.services.gamification.levels import Curve, Step, curve_of, level_of
+from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire, assert_problem, pointers
-from tests.factories import complete, curve, drain, make_badge, make_challenge
+from tests.factories import complete, curve, drain, judge_the_past, make_badge, make_challenge
 
 TWELVE = [0, 100, 250, 450, 700, 1000, 1400, 1900, 2600, 3500, 4700, 6200]
 
@@ -269,3 +271,32 @@ def test_levels_hold_while_mongodb_knows_nothing_yet(wire: Wire, ada: Person, ro
         assert wire.read(f"{ada.path}/progress", ada)["level"]["number"] == 2
         drain()
     db.session.remove()
+
+
+@pytest.mark.parametrize("is_found_by_the_back_fill", [False, True])
+def test_a_curve_that_moves_up_takes_no_badge_from_who_has_what_it_asked_for(
+    wire: Wire, ada: Person, root: Person, is_found_by_the_back_fill: bool
+) -> None:
+    assert wire.put("/api/levels", root, json=curve(0, 60)).status_code == 200
+    if not is_found_by_the_back_fill:
+        make_badge("second_level", criteria={"level": {"at_least": 2}}, points=0)
+    deeds = [complete(ada.actor, make_challenge(points=points)).completion for points in (60, 10, 5)]
+    if is_found_by_the_back_fill:
+        make_badge("second_level", criteria={"level": {"at_least": 2}}, points=0)
+        judge_the_past()
+    assert wire.put("/api/levels", root, json=curve(0, 500, 600)).status_code == 200
+
+    def held() -> list[str]:
+        db.session.remove()
+        return list(db.session.get_one(LearnerState, ada.actor.user_id).held_badges)
+
+    challenges.revoke_completion(root.actor, ada.actor.user_id, deeds[1].id, reason="65 XP are left.")
+    assert held() == ["second_level"]
+    challenges.revoke_completion(root.actor, ada.actor.user_id, deeds[2].id, reason="60 XP are left.")
+    assert held() == ["second_level"]
+    assert wire.put("/api/levels", root, json=curve(0, 50)).status_code == 200
+    complete(ada.actor, make_challenge(points=1))
+    challenges.revoke_completion(root.actor, ada.actor.user_id, deeds[0].id, reason="1 XP is left.")
+    assert held() == []
+    drain()
+    assert check_stores().findings == []

@@ -16,10 +16,11 @@ from flask import Flask
 from pymongo import monitoring
 
 from rebootcamp.core.clock import now
+from rebootcamp.services import challenges
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire
-from tests.factories import complete, curve, drain, judge_the_past, make_badge, make_challenge, make_goal
+from tests.factories import admin, complete, curve, drain, judge_the_past, make_badge, make_challenge, make_goal
 from tests.factories.rules import rule_of
 
 # Round trips beside BEGIN and COMMIT; the first one authenticates, the last one carries two statements.
@@ -238,6 +239,17 @@ def test_timed_challenges_cost_a_statement_when_one_is_reached(wire: Wire, veter
         assert len(answer.json["rewards"]["goals"]) == expected
         assert "".join(cost.sql).count("EXECUTE ") == COMPLETION_STATEMENTS + expected, "\n".join(cost.sql)
         assert not cost.mongo
+
+
+def test_reading_a_challenge_leaves_the_rules_where_they_are(wire: Wire, veteran: Person, measure: Any) -> None:
+    goal = make_goal()
+    challenges.archive_challenge(admin(), make_goal().id, None)
+    complete(veteran.actor, make_challenge())
+    wire.read(f"/api/challenges/{goal.id}", veteran)
+    path = f"/api/challenges/{make_challenge().id}/complete"
+    with measure() as cost:
+        assert wire.post(path, veteran, json={}).status_code == 201
+    assert "".join(cost.sql).count("EXECUTE ") == COMPLETION_STATEMENTS, "\n".join(cost.sql)
 
 
 def test_another_curve_is_loaded_once(wire: Wire, root: Person, veteran: Person, measure: Any) -> None:

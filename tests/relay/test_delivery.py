@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -248,6 +249,41 @@ def test_relay_runs_on_through_an_outage_until_it_is_told_to_stop(committed_db: 
     db.session.remove()
     assert waiting() == []
     assert_stores_agree()
+
+
+def test_chores_are_done_while_batches_are_full_and_stop_when_the_relay_does() -> None:
+    make_learners(5)
+    stop, seen = threading.Event(), []
+
+    def first(is_over: Callable[[], bool]) -> None:
+        seen.append(len(waiting()))
+        assert not is_over()
+        stop.set()
+        assert is_over()
+
+    Relay(1, 0.01, chores=(first, lambda is_over: seen.append(-1))).run(stop)
+    assert seen == [journal_size() - 1]
+
+
+def test_chores_are_done_while_mongodb_is_away_and_their_turn_ends(committed_db: Flask) -> None:
+    make_learners(1)
+    stop, seen = threading.Event(), []
+
+    def patient(is_over: Callable[[], bool]) -> None:
+        while not is_over():
+            time.sleep(0.01)
+        seen.append(-1 if stop.is_set() else len(waiting()))
+
+    def last(is_over: Callable[[], bool]) -> None:
+        stop.set()
+
+    too_long = threading.Timer(10, stop.set)
+    too_long.start()
+    with fault(failCommands=["insert", "update"], closeConnection=True):
+        Relay(10, 0.01, chores=(patient, last)).run(stop)
+    too_long.cancel()
+    close_breaker(committed_db)
+    assert seen == [journal_size()]
 
 
 @pytest.mark.parametrize("size", [2, 30])

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from rebootcamp.core import clock
 from rebootcamp.models.sql.badges import BackfillJob
 from rebootcamp.models.sql.challenges import ChallengeCompletion, TeamContribution
+from rebootcamp.services import challenges
 from rebootcamp.storage.sql import db
-from tests.factories import complete, drain, make_challenge, make_goal, make_group
+from tests.factories import admin, complete, drain, make_challenge, make_goal, make_group
 from tests.relay.tools import assert_stores_agree, count, make_learners
 from tests.relay.workers import Workers
 
@@ -80,6 +81,27 @@ def test_killed_rewards_go_on_where_they_were(workers: Workers, failpoint: str) 
     assert 0 < kills < 30
     assert workers.run("reward").acknowledged == [0]
     assert finishers(goal.id) == [learner.user_id for learner in learners]
+    drain()
+    assert_stores_agree()
+
+
+@pytest.mark.parametrize("failpoint", ["teams.taken_back", "transaction.before_commit", "transaction.after_commit"])
+def test_a_killed_review_of_teams_takes_everything_back_once(workers: Workers, failpoint: str) -> None:
+    learners = make_learners(4)
+    make_group(*learners)
+    goal = make_goal(ONE, starts_at=clock.now() - timedelta(days=1), team_target=9)
+    deeds = [complete(learner, make_challenge()) for learner in learners * 3]
+    drain()
+    challenges.reward_teams()
+    for learner, deed in zip(learners, deeds, strict=False):
+        challenges.revoke_completion(admin(), learner.user_id, deed.completion.id, reason="Not done.")
+    drain()
+    kills = 0
+    while workers.run("review", failpoints=f"{failpoint}:{3 + kills}").status == KILLED and kills < 30:
+        kills += 1
+    assert 0 < kills < 30
+    assert workers.run("review").acknowledged == [0]
+    assert finishers(goal.id) == []
     drain()
     assert_stores_agree()
 

@@ -65,12 +65,18 @@ def reward(acknowledge: Acknowledge) -> None:
     acknowledge(challenges.reward_teams())
 
 
+def review(acknowledge: Acknowledge) -> None:
+    """Take back what teams that fell below their target were given."""
+    acknowledge(challenges.review_teams())
+
+
 TASKS: dict[str, Callable[..., None]] = {
     "complete": complete,
     "relay": relay,
     "rebuild": rebuild,
     "backfill": backfill,
     "reward": reward,
+    "review": review,
 }
 
 

@@ -13,7 +13,7 @@ from flask import Flask
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import DomainError, InvalidField
-from rebootcamp.models.sql.badges import BackfillJob
+from rebootcamp.models.sql.badges import BackfillJob, RuleMeasure
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services import badges, challenges
@@ -137,6 +137,45 @@ def test_revoking_a_deed_takes_it_back_and_another_deed_brings_it_again() -> Non
     do(ada)
     assert [status for _, status in completions(ada, goal)] == ["revoked", "validated"]
     assert_sound()
+
+
+@pytest.mark.parametrize("withdraw", ["archive", "unpublish"])
+def test_a_withdrawn_challenge_is_taken_back_and_never_given_again(withdraw: str) -> None:
+    goal, ada, bob = make_goal(), make_actor(), make_actor()
+    make_badge("pursuer", criteria={"count": {**ONE["count"], "where": {"challenge_id": goal.id}}}, points=5)
+    run_backfills(60)
+    for who in (ada, bob):
+        do(who)
+    before, deed = state_of(ada), do(ada)
+    if withdraw == "archive":
+        challenges.archive_challenge(admin(), goal.id, None)
+    else:
+        challenges.update_challenge(admin(), goal.id, {"is_published": False}, None)
+    make_badge("later", at_least=99)
+    challenges.revoke_completion(admin(), ada.user_id, deed.completion.id, reason="Not done.")
+    after = state_of(ada)
+    for name in ("challenge_points", "badge_points", "xp_total", "counters", "held_badges"):
+        assert getattr(after, name) == getattr(before, name), name
+    for who in (ada, bob):
+        do(who, 2)
+    assert (completions(ada, goal), completions(bob, goal)) == ([(completions(ada, goal)[0][0], "revoked")], [])
+    assert_sound()
+
+
+def test_counters_of_a_withdrawn_challenge_are_kept_for_a_while_and_only_if_somebody_completed_it() -> None:
+    with time_machine.travel(WEDNESDAY, tick=False) as hand:
+        goal, other, ada = make_goal(ONE), make_goal(cadence="monthly"), make_actor(timezone="UTC")
+        deed = do(ada)
+        for one in (goal, other):
+            challenges.archive_challenge(admin(), one.id, None)
+        keys = set(db.session.scalars(sa.select(RuleMeasure.key)))
+        assert {str(goal.id) in key or "per:week" in key for key in keys} == {True}
+        hand.shift(timedelta(days=401))
+        make_badge("later", at_least=99)
+        assert set(db.session.scalars(sa.select(RuleMeasure.key))) == set()
+        challenges.revoke_completion(admin(), ada.user_id, deed.completion.id, reason="Too late.")
+        assert [status for _, status in completions(ada, goal)] == ["validated"]
+        assert_sound()
 
 
 def test_a_completion_revoked_by_hand_stays_away_for_its_period() -> None:

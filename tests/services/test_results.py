@@ -19,6 +19,7 @@ from rebootcamp.core.pages import PageRequest
 from rebootcamp.events.rebuild import drop_projections, replay
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.challenges import Challenge, ChallengeResult, TeamContribution
+from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services import accounts, challenges, groups
 from rebootcamp.services.challenges.errors import ChallengeInUse, NotTimed
 from rebootcamp.services.integrity import check_stores
@@ -26,7 +27,7 @@ from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.factories import admin, complete, drain, make_actor, make_challenge, make_goal, make_group
 from tests.relay.tools import in_threads
-from tests.services.test_goals import ONE, assert_sound, completions, do
+from tests.services.test_goals import ONE, assert_sound, completions, do, state_of
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -309,6 +310,40 @@ def test_rewards_given_at_the_last_moment_are_among_the_finishers_that_the_hash_
     lines = [f"{one.user_id} {clock.iso(one.completed_at)}\n" for one in final.finishers.items]
     assert len(lines) == final.completed == 1
     assert final.finishers_hash == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def test_a_window_that_cannot_be_closed_keeps_no_other_from_it(hand: Any, app: Flask) -> None:
+    team, other, ada = team_goal(2), make_goal(ONE, **WINDOW), make_actor(timezone="UTC")
+    make_group(ada)
+    hand.shift(timedelta(days=1))
+    do(ada, 2)
+    hand.shift(timedelta(days=9))
+    drain()
+    with db.engine.begin() as connection:
+        # Somebody holds the learner's line for longer than anybody waits, so the team's reward cannot be given.
+        mine = sa.select(LearnerState.user_id).where(LearnerState.user_id == ada.user_id)
+        connection.execute(mine.with_for_update())
+        assert challenges.close_windows(lambda: True) == 1
+        assert [results(goal).recorded_at is None for goal in (team, other)] == [True, False]
+    assert challenges.close_windows() == 1
+    assert results(team).completed == 1
+
+
+def test_participants_of_a_repeating_challenge_are_those_of_the_period(hand: Any) -> None:
+    goal, ada, bob, eve = make_goal(), *(make_actor(timezone="UTC") for _ in range(3))
+    do(ada)
+    hand.shift(timedelta(days=7))
+    do(bob)
+    do(eve)
+    hand.shift(timedelta(days=7))
+    counters = state_of(ada).counters
+    assert {type(counters[key]) for key in counters if "per:week" in key} == {str}
+    assert [results(goal, f"2026-W{week}").participants for week in (19, 20, 21)] == [1, 2, 0]
+    assert results(goal, "2026-W20").completed == 0
+    deed = do(ada)
+    assert results(goal, "2026-W21").participants == 1
+    challenges.revoke_completion(admin(), ada.user_id, deed.completion.id, reason="Not done.")
+    assert [results(goal, f"2026-W{week}").participants for week in (19, 21)] == [1, 0]
 
 
 def test_a_challenge_that_is_no_longer_for_teams_leaves_nothing_of_them(hand: Any) -> None:

@@ -222,3 +222,15 @@ def test_a_timed_challenge_that_its_window_cannot_hold_is_an_error(
     offers = [goal, *(challenge(number, deed) for number in range(deeds))]
     found_ = [finding for finding in lint([], offers, FLOORS[:1], NOW) if finding.severity == "error"]
     assert [(finding.code, finding.subject) for finding in found_] == [(code, "challenge:c99") for code in codes]
+
+
+@pytest.mark.parametrize(
+    ("days", "at_least", "is_possible"), [(3, 3, True), (3, 4, False), (1, 1, True), (1, 2, False)]
+)
+def test_a_window_with_both_ends_holds_as_many_deeds_as_its_days_allow(
+    days: int, at_least: int, is_possible: bool
+) -> None:
+    opens = date(2026, 5, 2)
+    rule = compile_goal(count(at_least), "event", opens, opens + (days - 1) * DAY, is_team=False)
+    faults = lint([], [replace(challenge(99, "event"), rule=rule), challenge(1, "daily")], FLOORS[:1], NOW)
+    assert ("threshold_too_high" not in {finding.code for finding in faults}) is is_possible

@@ -137,6 +137,33 @@ def test_parts_are_kept_for_four_hundred_days_and_no_longer() -> None:
     assert counted([*done(*range(1500)), *done(0)], measure)[measure.key] == years[measure.key]
 
 
+def test_different_days_are_counted_for_ever_in_bounded_room() -> None:
+    measure = Measure(COMPLETED, distinct="local_date")
+    years = counted(done(*range(3650), *range(3600, 3650)), measure)
+    assert measure.value(years, DAY) == 3650
+    assert len(packed(years)[measure.key]) < 5_000
+    undone = counted([*done(*range(3650)), *done(3649, 3600, kind=REVOKED)], measure)
+    assert measure.value(undone, DAY) == 3648
+    # A day that is no longer told apart is neither lost nor counted twice.
+    late = [*done(*range(1500)), *done(0, kind=REVOKED), *done(0, 1500 - KEPT.days - 2)]
+    assert measure.value(counted(late, measure), DAY) == 1500
+    assert measure.value(counted([*done(0, 900), *done(900, kind=REVOKED), *done(0)], measure), DAY) == 1
+    assert measure.value(counted(done(0, 900, 10, 1800), measure), DAY) == 3
+
+
+@given(st.lists(st.integers(0, 1200), max_size=40), st.lists(st.integers(0, 40), max_size=6))
+def test_folded_days_say_what_all_days_would(offsets: list[int], taken: list[int]) -> None:
+    measure, history = Measure(COMPLETED, distinct="local_date"), sorted(offsets)
+    recent = [day for day in history if day >= history[-1] - KEPT.days] if history else []
+    undone = [recent.pop(index % len(recent)) for index in taken if recent]
+    left = list(history)
+    for day in undone:
+        left.remove(day)
+    counters = counted([*done(*history), *done(*undone, kind=REVOKED)], measure)
+    assert measure.value(counters, DAY) == len(set(left))
+    assert measure.value(packed(counters), DAY) == len(set(left))
+
+
 @pytest.mark.parametrize(("grain", "span"), [("week", 366), ("month", 366), ("season", 366), ("year", 365)])
 def test_a_window_of_the_longest_kind_is_always_known_in_full(grain: str, span: int) -> None:
     day = date(2028, 12, 31)

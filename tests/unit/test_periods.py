@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebootcamp.core.challenges import CADENCES, period_of
+from rebootcamp.core.challenges import CADENCES, next_start, period_of
 
 dates = st.dates(date(1990, 1, 1), date(2090, 1, 1))
 
@@ -60,3 +60,17 @@ def test_each_cadence_changes_exactly_at_its_boundary(day: date) -> None:
     assert turns("monthly") == (tomorrow.day == 1)
     assert turns("seasonal") == (tomorrow.day == 1 and tomorrow.month in (3, 6, 9, 12))
     assert not turns("once")
+
+
+@given(st.sampled_from(["daily", "weekly", "monthly", "seasonal"]), dates)
+def test_the_next_period_begins_where_the_period_changes(cadence: str, day: date) -> None:
+    start = next_start(cadence, day)
+    assert start is not None
+    assert period_of(cadence, start - timedelta(days=1)) == period_of(cadence, day)
+    assert period_of(cadence, start) != period_of(cadence, day)
+    assert start > day
+
+
+def test_what_does_not_repeat_has_no_next_period() -> None:
+    assert {cadence for cadence in CADENCES if next_start(cadence, date(2026, 5, 1)) is None} == {"once", "event"}
+    assert next_start("seasonal", date(2026, 12, 1)) == date(2027, 3, 1)

@@ -24,7 +24,7 @@ from rebootcamp.events.rebuild import drop_projections, replay
 from rebootcamp.events.relay import Chore, Relay, redrive
 from rebootcamp.services.backfills import work_on_backfills
 from rebootcamp.services.badges import expire_awards
-from rebootcamp.services.challenges import close_windows, reward_teams
+from rebootcamp.services.challenges import close_windows, review_teams, reward_teams
 from rebootcamp.services.integrity import Report, check_stores
 from rebootcamp.services.operations import OutboxHealth, readiness
 from rebootcamp.services.stores import has_users, initialise_store
@@ -88,7 +88,7 @@ def mongo_init() -> None:
 @with_appcontext
 def relay(once: bool) -> None:
     """Carry events to MongoDB until SIGTERM or SIGINT; an outage of a store is waited out."""
-    carrier = _relay(chores=(expire_awards, work_on_backfills, reward_teams, close_windows))
+    carrier = _relay(chores=(expire_awards, work_on_backfills, review_teams, reward_teams, close_windows))
     if once:
         with one_line():
             click.echo(f"{carrier.drain()} events delivered")

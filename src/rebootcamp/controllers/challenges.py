@@ -183,7 +183,7 @@ def _renderer() -> Callable[[challenges.ChallengeView], dict[str, Any]]:
 
 
 def _edited(challenge: Any) -> dict[str, Any]:
-    return _renderer()(challenges.ChallengeView(challenge, completed=False))
+    return _renderer()(challenges.edited_view(current_actor(), challenge))
 
 
 def _detail(view: challenges.ChallengeView) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from rebootcamp.core import clock
 from rebootcamp.core.errors import DomainError
 from rebootcamp.core.failpoints import failpoint
+from rebootcamp.core.turns import IsOver
 from rebootcamp.events.boards import add_to_boards
 from rebootcamp.events.catalogue import project_catalogue
 from rebootcamp.events.pair import require_pair
@@ -34,10 +35,13 @@ MAX_ATTEMPTS: Final = 8
 FIRST_DELAY: Final = 0.2
 LONGEST_DELAY: Final = 30.0
 OUTAGE_LONGEST_PAUSE: Final = 5.0
+# Seconds between two rounds of chores, when nothing waits and when much does, and for one chore of a round.
 CHORES_EVERY: Final = 1.0
+CHORES_WHEN_BUSY: Final = 5.0
+CHORE_SECONDS: Final = 0.25
 
-# Work that waits for a quiet moment; each call is short, and may be repeated by any relay.
-Chore = Callable[[], object]
+# Work that waits for a quiet moment and needs PostgreSQL alone. It is told when its turn is over; any relay may go on.
+Chore = Callable[[IsOver], object]
 
 # What counts delivered rows: called in the transaction in which they leave the outbox, so once for each of them.
 Projection = Callable[[Session, Sequence[Row]], None]
@@ -99,7 +103,7 @@ class Relay:
         self._batch = batch
         self._poll_seconds = poll_seconds
         self._chores = chores
-        self._next_chores = 0.0
+        self._chores_done = -CHORES_WHEN_BUSY
         self._after = 0
 
     def run(self, stop: threading.Event) -> None:
@@ -111,27 +115,32 @@ class Relay:
             except (MongoUnavailable, DomainError) as error:
                 detail = error.detail_in("en") if isinstance(error, DomainError) else str(error)[:300]
                 log.warning("relay.waiting", reason=type(error).__name__, detail=detail, seconds=round(pause, 2))
+                if isinstance(error, MongoUnavailable):
+                    self._do_chores(stop, CHORES_EVERY)
                 stop.wait(pause)
                 pause = min(pause * 2, OUTAGE_LONGEST_PAUSE)
                 continue
             pause = self._poll_seconds
+            is_quiet = batch.delivered < self._batch
+            self._do_chores(stop, CHORES_EVERY if is_quiet else CHORES_WHEN_BUSY)
             # Fewer and fuller batches: reads fold what waits, so nobody sees the pause, and every command gains.
-            if batch.delivered < self._batch:
-                self._do_chores()
+            if is_quiet:
                 stop.wait(self._poll_seconds)
 
-    def _do_chores(self) -> None:
-        if time.monotonic() < self._next_chores:
+    def _do_chores(self, stop: threading.Event, every: float) -> None:
+        if time.monotonic() < self._chores_done + every:
             return
         for chore in self._chores:
+            if stop.is_set():
+                return
             try:
-                chore()
+                chore(_turn(stop))
             except Exception as error:
                 # Whatever goes wrong with a chore, events must go on; it is tried again in a while.
                 log.exception(
                     "relay.chore_failed", chore=getattr(chore, "__name__", "chore"), reason=type(error).__name__
                 )
-        self._next_chores = time.monotonic() + CHORES_EVERY
+        self._chores_done = time.monotonic()
 
     def drain(self) -> int:
         """Deliver until nothing is due; return how many events were delivered."""
@@ -175,6 +184,11 @@ class Relay:
         run = max(1, self._batch // len(user_ids))
         rows = session.execute(_RUNS, {"user_ids": user_ids, "run": run}).mappings().all()
         return [list(line) for _, line in groupby(rows, key=lambda row: row["user_id"])]
+
+
+def _turn(stop: threading.Event) -> IsOver:
+    end = time.monotonic() + CHORE_SECONDS
+    return lambda: stop.is_set() or time.monotonic() >= end
 
 
 def _settle(session: Session, outcome: Outcome) -> None:

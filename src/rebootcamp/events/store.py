@@ -50,6 +50,17 @@ def has_dead_letters(user_id: str) -> str:
     return f"EXISTS (SELECT 1 FROM outbox o WHERE o.user_id = {user_id} AND o.dead_at IS NOT NULL)"  # noqa: S608
 
 
+def has_waiting_deeds(user_id: str) -> str:
+    """Return the SQL of the test whether deeds of a learner, of `:types`, done `:first` to `:last`, are on their way.
+
+    What completed by itself is no deed.
+    """
+    return f"""EXISTS (
+        SELECT 1 FROM outbox o JOIN activity_events e ON e.event_id = o.event_id
+        WHERE o.user_id = {user_id} AND o.dead_at IS NULL AND e.type = ANY(CAST(:types AS text[]))
+            AND e.local_date BETWEEN :first AND :last AND e.payload ->> 'is_goal' IS NULL)"""  # noqa: S608
+
+
 def fetch_backlog() -> Row:
     """Return how much waits, since how many seconds, and how much was given up."""
     return fetch_all(_BACKLOG, {})[0]
@@ -95,11 +106,21 @@ _COUNTABLE: Final = (
 )
 
 
-def stream_delivered(session: Session, types: Collection[str], since: date) -> Iterator[Row]:
-    """Yield what counts of delivered events of some types, on or after a local date, in constant memory."""
+def hold_waiting(session: Session, user_id: int) -> None:
+    """Keep relays from delivering a learner's events until the transaction ends."""
+    # In the order of the line: a relay that has its head must be done before the rest is held.
+    mine = sa.select(OutboxEntry.event_id).where(OutboxEntry.user_id == user_id).order_by(OutboxEntry.seq)
+    session.execute(mine.with_for_update()).all()
+
+
+def stream_delivered(session: Session, user_id: int, types: Collection[str], since: date) -> Iterator[Row]:
+    """Yield what counts of a learner's delivered events of some types, on or after a local date, in constant memory."""
     waits = sa.exists().where(OutboxEntry.event_id == ActivityEvent.event_id)
     statement = sa.select(*_COUNTABLE).where(
-        ActivityEvent.type.in_(types), ActivityEvent.local_date >= since, sa.not_(waits)
+        ActivityEvent.user_id == user_id,
+        ActivityEvent.type.in_(types),
+        ActivityEvent.local_date >= since,
+        sa.not_(waits),
     )
     yield from session.execute(statement, execution_options={"yield_per": STREAM_ROWS}).mappings()
 

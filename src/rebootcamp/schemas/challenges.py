@@ -192,6 +192,9 @@ class ChallengeOut(ma.Schema):
         allow_none=True,
         metadata={"description": "The dates that count now; null while closed, and when nothing is timed."},
     )
+    is_counting = fields.Boolean(
+        required=True, metadata={"description": "Whether what was done before is still being counted (a timed one)."}
+    )
     translations = fields.Dict(keys=fields.String(), values=fields.Nested(Texts), required=True)
     version = fields.Integer(required=True)
     answers = fields.List(fields.String(), metadata={"description": "For those who may edit it."})
@@ -327,6 +330,7 @@ def render_challenge(view: Any, language: str, say: Say, *, for_staff: bool) -> 
         "ends_at": challenge.ends_at and iso(challenge.ends_at),
         "completed": view.completed,
         **render_pursuit(challenge, view.pursuit, say),
+        "is_counting": view.is_counting,
         "translations": challenge.translations,
         "version": challenge.version,
     }

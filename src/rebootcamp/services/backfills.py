@@ -15,16 +15,16 @@ from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
+from rebootcamp.core.turns import IsOver
 from rebootcamp.events.journal import lock_line
 from rebootcamp.models.sql.badges import BackfillJob
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.badges.backfill import judge_badge
 from rebootcamp.services.challenges.backfill import judge_goal
-from rebootcamp.storage.locks import BACKFILL, try_exclusive
+from rebootcamp.storage.locks import BACKFILL, BARRIER, share, try_exclusive
 from rebootcamp.storage.transactions import transaction
 
 PAGE: Final = 200
-TURN_SECONDS: Final = 0.25
 
 
 @dataclass
@@ -40,23 +40,23 @@ class _Round:
 def run_backfills(seconds: float, tell: Callable[[BackfillJob], None] = lambda job: None) -> bool:
     """Work on waiting jobs for about so long, oldest first; return whether something is left to do."""
     deadline = time.monotonic() + seconds
+    return work_on_backfills(lambda: time.monotonic() >= deadline, tell)
+
+
+def work_on_backfills(is_over: IsOver, tell: Callable[[BackfillJob], None] = lambda job: None) -> bool:
+    """Work on waiting jobs until the turn is over; return whether something is left to do."""
     # Cheap when nothing waits, which is nearly always: no lock is asked for.
     while _waiting() is not None:
         with try_exclusive(BACKFILL) as is_mine:
             job = _waiting() if is_mine else None
             if job is None:
                 return not is_mine
-            while job.state == "waiting" and time.monotonic() < deadline:
-                job = _run_page(job, deadline)
+            while job.state == "waiting" and not is_over():
+                job = _run_page(job, is_over)
                 tell(job)
             if job.state == "waiting":
                 return True
     return False
-
-
-def work_on_backfills() -> bool:
-    """Take a short turn, between two batches of a relay."""
-    return run_backfills(TURN_SECONDS)
 
 
 def _waiting() -> BackfillJob | None:
@@ -67,7 +67,7 @@ def _waiting() -> BackfillJob | None:
     return job
 
 
-def _run_page(job: BackfillJob, deadline: float) -> BackfillJob:
+def _run_page(job: BackfillJob, is_over: IsOver) -> BackfillJob:
     """Judge the next learners; what one learner's judgement changed is saved together with how far the job came."""
     learners = sa.select(LearnerState.user_id).where(LearnerState.user_id > job.after_user_id)
     with transaction() as session:
@@ -75,13 +75,16 @@ def _run_page(job: BackfillJob, deadline: float) -> BackfillJob:
     round_ = _Round(job.after_user_id)
     for user_id in user_ids:
         with transaction() as session:
+            if job.challenge_id is not None:
+                # Before the line: who waits for a rebuild must not let the learner wait. Projections are counted here.
+                share(session, BARRIER)
             judge = judge_badge if job.challenge_id is None else judge_goal
             changes = judge(session, job, lock_line(user_id))
             round_.examined += 1
             round_.after_user_id = user_id
             round_.awarded += changes > 0
             round_.revoked += changes < 0
-            is_stopping = time.monotonic() >= deadline
+            is_stopping = is_over()
             if changes or is_stopping:
                 _save(session, job, round_, is_done=False)
         failpoint("backfill.judged")

@@ -58,5 +58,6 @@ def _join(email: str, ids: Mapping[str, int], slug: str) -> Act:
 def _settle() -> None:
     """Do what a relay does between its batches."""
     Relay(BATCH, 0.01).drain()
+    challenges.review_teams()
     challenges.reward_teams()
     challenges.close_windows()

@@ -193,3 +193,16 @@ class TeamContribution(Base):
     group_id: Mapped[int] = mapped_column(sa.ForeignKey("groups.id"), primary_key=True)
     user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"), primary_key=True)
     value: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class TeamReview(Base):
+    """A period in which something was taken back from teams, so that some may have fallen below their target.
+
+    Kept by the relay until rewards were looked through; `version` counts, so that what comes meanwhile is not missed.
+    """
+
+    __tablename__ = "team_reviews"
+
+    challenge_id: Mapped[int] = mapped_column(sa.ForeignKey("challenges.id"), primary_key=True)
+    period: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    version: Mapped[int] = mapped_column(sa.BigInteger, default=1)

@@ -17,8 +17,8 @@ class LearnerState(Base):
     """Running totals of one learner, and the lock that makes one writer per learner.
 
     `counters` maps a counter key to an integer or to its parts as a text; `held_badges` maps a badge code to
-    `{origin, points, tier, rule, on}`; `measured_version` is the version of the rules whose counters are complete;
-    `protected_days` maps a date to how and when it was protected.
+    `{origin, points, tier, rule, on}` and, where its rule names levels, `floors`; `measured_version` is the version of
+    the rules whose counters are complete; `protected_days` maps a date to how and when it was protected.
     """
 
     __tablename__ = "learner_states"

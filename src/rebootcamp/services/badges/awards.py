@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -11,12 +12,15 @@ from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField, NotFound
 from rebootcamp.core.languages import Text
+from rebootcamp.core.turns import IsOver, never
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.journal import Recorded, lock_line, record
 from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant
 from rebootcamp.services.badges.errors import AlreadyHeld, NotHeld
 from rebootcamp.services.gamification.progression import AUTOMATIC, EXPIRED, expiry_of, revocation_of
 from rebootcamp.storage.transactions import transaction
+
+EXPIRED_A_TURN: Final = 100
 
 
 def award_badge(
@@ -72,19 +76,21 @@ def revoke_badge(actor: Actor, user_id: int, code: str, *, reason: str) -> Recor
         return record(fact)
 
 
-def expire_awards(limit: int = 100) -> int:
+def expire_awards(is_over: IsOver = never) -> int:
     """End awards whose time is over, each in its own transaction; return how many there were."""
     now, ended = clock.now(), 0
-    is_over = BadgeGrant.revoked_at.is_(None), BadgeGrant.expires_at <= now
-    statement = sa.select(BadgeGrant.user_id, BadgeGrant.badge_code).where(*is_over)
+    is_past = BadgeGrant.revoked_at.is_(None), BadgeGrant.expires_at <= now
+    statement = sa.select(BadgeGrant.user_id, BadgeGrant.badge_code).where(*is_past)
     with transaction() as session:
-        due = session.execute(statement.order_by(BadgeGrant.expires_at).limit(limit)).all()
+        due = session.execute(statement.order_by(BadgeGrant.expires_at).limit(EXPIRED_A_TURN)).all()
     for user_id, code in due:
         with transaction() as session:
             held = lock_line(user_id).held_badges.get(code)
             # Another process may have been faster, or the badge was given anew meanwhile.
-            is_due = sa.exists().where(BadgeGrant.user_id == user_id, BadgeGrant.badge_code == code, *is_over)
+            is_due = sa.exists().where(BadgeGrant.user_id == user_id, BadgeGrant.badge_code == code, *is_past)
             if held is not None and session.scalar(sa.select(is_due)):
                 record(revocation_of(user_id, code, held, EXPIRED), occurred_at=now)
                 ended += 1
+        if is_over():
+            break
     return ended

@@ -35,7 +35,8 @@ def judge_badge(session: Session, job: BackfillJob, line: LearnerLine) -> int:
     now, verdict = clock.now(), try_rule(session, line, badge.rule, badge.code)
     if verdict.change == "gain" and verdict.met is not None:
         evidence = {"backfill": job.id, "met_on": verdict.met.day.isoformat()}
-        record(award_of(badge, line.user_id, verdict.met, evidence, now), occurred_at=now)
+        curve = rules_of(line).curve
+        record(award_of(badge, line.user_id, verdict.met, evidence, now, curve), occurred_at=now)
         return 1
     if verdict.change == "lose" and job.holders == "reevaluate":
         record(revocation_of(line.user_id, badge.code, line.held_badges[badge.code], RULE_CHANGED), occurred_at=now)

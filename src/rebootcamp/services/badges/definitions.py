@@ -13,13 +13,13 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField, NotFound, StaleEdit
 from rebootcamp.core.languages import Text
 from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant, BadgeRule, RuleMeasure
-from rebootcamp.models.sql.challenges import Challenge
+from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.services.badges.errors import CodeTaken
 from rebootcamp.services.gamification.criteria import measures_of
 from rebootcamp.services.gamification.goals import goal_of
 from rebootcamp.services.gamification.jobs import enqueue, supersede
-from rebootcamp.services.gamification.measures import Measure
+from rebootcamp.services.gamification.measures import KEPT, Measure
 from rebootcamp.services.gamification.rules import compile_rule, named_badges, normalise
 from rebootcamp.storage.transactions import transaction, translating
 
@@ -122,9 +122,18 @@ def touch_rules(session: Session) -> None:
 def _measures_in_use(session: Session) -> Iterable[Measure]:
     for criteria in _rules_in_use(session):
         yield from measures_of(compile_rule(criteria))
-    timed = Challenge.criteria.is_not(None), Challenge.is_published, Challenge.archived_at.is_(None)
-    for challenge in session.scalars(sa.select(Challenge).where(*timed)):
+    for challenge in session.scalars(sa.select(Challenge).where(Challenge.criteria.is_not(None), _is_counted())):
         yield from goal_of(challenge).measures
+
+
+def _is_counted() -> sa.ColumnElement[bool]:
+    """Return the test whether a timed challenge is in force, or was not long ago, and somebody completed it."""
+    is_in_force = sa.and_(Challenge.is_published, Challenge.archived_at.is_(None))
+    withdrawn_at = sa.func.coalesce(Challenge.archived_at, Challenge.updated_at)
+    done = sa.exists().where(
+        ChallengeCompletion.challenge_id == Challenge.id, ChallengeCompletion.co2e_grams == sa.literal_column("0")
+    )
+    return sa.or_(is_in_force, sa.and_(withdrawn_at > clock.now() - KEPT, done))
 
 
 def _rules_in_use(session: Session) -> Iterable[Mapping[str, Any]]:

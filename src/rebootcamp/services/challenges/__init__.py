@@ -4,6 +4,7 @@ from rebootcamp.services.challenges.catalogue import (
     ChallengeView,
     archive_challenge,
     create_challenge,
+    edited_view,
     get_challenge,
     list_challenges,
     update_challenge,
@@ -17,7 +18,7 @@ from rebootcamp.services.challenges.review import (
     reject_submission,
     revoke_completion,
 )
-from rebootcamp.services.challenges.teams import reward_teams
+from rebootcamp.services.challenges.rewards import review_teams, reward_teams
 
 __all__ = [
     "ChallengeView",
@@ -28,6 +29,7 @@ __all__ = [
     "close_windows",
     "complete_challenge",
     "create_challenge",
+    "edited_view",
     "get_challenge",
     "get_results",
     "join_challenge",
@@ -35,6 +37,7 @@ __all__ = [
     "list_challenges",
     "list_submissions",
     "reject_submission",
+    "review_teams",
     "revoke_completion",
     "reward_teams",
     "update_challenge",

@@ -8,6 +8,7 @@ from rebootcamp.core import clock
 from rebootcamp.events.journal import LearnerLine
 from rebootcamp.models.sql.badges import BackfillJob
 from rebootcamp.services.challenges.goals import complete_goal
+from rebootcamp.services.challenges.teams import recount
 from rebootcamp.services.gamification.criteria import All
 from rebootcamp.services.gamification.engine import rules_of, standing_of
 from rebootcamp.services.gamification.jobs import try_rule
@@ -21,6 +22,9 @@ _NOTHING = All(())
 def judge_goal(session: Session, job: BackfillJob, line: LearnerLine) -> int:
     """Return 1 when the learner completed the challenge in the window that is open today, else 0."""
     rules = rules_of(line)
+    for team in rules.team_goals:
+        if team.challenge_id == job.challenge_id:
+            recount(session, team, line.user_id)
     goal = rules.goals.get(job.challenge_id or 0)
     if goal is None:
         return 0

@@ -25,11 +25,11 @@ from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.badges.definitions import refuse_unknown_badges, touch_rules
 from rebootcamp.services.challenges.errors import ChallengeInUse, SlugTaken
-from rebootcamp.services.challenges.teams import TeamStanding, forget, my_teams, recount
+from rebootcamp.services.challenges.teams import TeamStanding, forget, my_teams
 from rebootcamp.services.gamification.curves import curve_at
 from rebootcamp.services.gamification.engine import rules_at, standing_of
 from rebootcamp.services.gamification.goals import GRAIN_OF, Goal, compile_goal, goal_of, joined_key
-from rebootcamp.services.gamification.jobs import enqueue, supersede
+from rebootcamp.services.gamification.jobs import counting, enqueue, is_counting, supersede
 from rebootcamp.services.gamification.levels import Curve
 from rebootcamp.services.gamification.progression import Standing, situation_of
 from rebootcamp.services.gamification.rules import normalise
@@ -59,12 +59,14 @@ class Pursuit:
 class ChallengeView:
     """A challenge as one caller sees it; `completed`: validly, for the current period.
 
-    `pursuit` is None for one that is not timed; `reward_badges` and `teams` are told of a single challenge only.
+    `pursuit` is None for one that is not timed, and `is_counting` tells whether its past is still being counted;
+    `reward_badges` and `teams` are told of a single challenge only.
     """
 
     challenge: Challenge
     completed: bool
     pursuit: Pursuit | None = None
+    is_counting: bool = False
     reward_badges: Sequence[str] = ()
     teams: Sequence[TeamStanding] = ()
 
@@ -114,7 +116,7 @@ def create_challenge(actor: Actor, fields: Mapping[str, Any]) -> Challenge:
     with transaction() as session, translating({"uq_challenges_slug": SlugTaken()}):
         session.add(challenge)
         session.flush()
-        _announce(session, challenge, was_timed=False)
+        _announce(session, challenge, was_timed=False, is_recounted=False)
     return challenge
 
 
@@ -135,7 +137,7 @@ def update_challenge(actor: Actor, challenge_id: int, changes: Mapping[str, Any]
         challenge.updated_at = clock.now()
         _verify(challenge, actor.days.rule.timezone, BOUNDS & changes.keys() if was_timed else BOUNDS)
         _save(session)
-        _announce(session, challenge, was_timed=was_timed)
+        _announce(session, challenge, was_timed=was_timed, is_recounted=is_recounted)
     return challenge
 
 
@@ -147,7 +149,7 @@ def archive_challenge(actor: Actor, challenge_id: int, version: int | None) -> N
         if challenge.archived_at is None:
             challenge.archived_at = challenge.updated_at = clock.now()
             _save(session)
-            _announce(session, challenge, was_timed=challenge.criteria is not None)
+            _announce(session, challenge, was_timed=challenge.criteria is not None, is_recounted=False)
 
 
 def touch_catalogue(session: Session) -> None:
@@ -155,21 +157,31 @@ def touch_catalogue(session: Session) -> None:
     session.execute(sa.update(AppMeta).values(catalogue_version=AppMeta.catalogue_version + 1))
 
 
-def _announce(session: Session, challenge: Challenge, *, was_timed: bool) -> None:
-    """Let everybody know of a change; a timed challenge changes the rules, and is looked for in the past."""
+def edited_view(actor: Actor, challenge: Challenge) -> ChallengeView:
+    """Return what staff see of a challenge that they have just made or changed."""
+    actor.require("challenge:write")
+    with transaction() as session:
+        return ChallengeView(challenge, completed=False, is_counting=is_counting(session, challenge.id))
+
+
+def _announce(session: Session, challenge: Challenge, *, was_timed: bool, is_recounted: bool) -> None:
+    """Let everybody know of a change; a timed challenge changes the rules, and is looked for in the past.
+
+    The past is the business of the back-fill: nobody waits for it here, however long it is.
+    """
     if challenge.criteria is None and not was_timed:
         touch_catalogue(session)
         return
     goal = None if challenge.criteria is None else goal_of(challenge)
     if goal is not None:
         refuse_unknown_badges(session, challenge.criteria or {}, None)
-    if goal is not None and goal.team_target is not None:
-        recount(session, goal)
-    else:
+    is_of_teams = goal is not None and goal.team_target is not None
+    if is_recounted or not is_of_teams:
         forget(session, challenge.id)
     touch_rules(session)
     supersede(session, challenge_id=challenge.id)
-    if goal is not None and challenge.is_published and challenge.archived_at is None:
+    # What teams give is counted for drafts, too, and for ever.
+    if is_of_teams or (goal is not None and challenge.is_published and challenge.archived_at is None):
         enqueue(session, challenge_id=challenge.id, version=challenge.version, holders="keep")
 
 
@@ -183,9 +195,11 @@ def _views(actor: Actor, now: datetime) -> sa.Select[Any]:
         ChallengeCompletion.status == "validated",
     )
     state = sa.case((Challenge.criteria.is_not(None), sa.func.to_jsonb(sa.literal_column("learner_states"))))
-    curve = sa.func.concat(AppMeta.epoch, ".", AppMeta.levels_version).label("curve_version")
+    # As the engine names it: two names for one curve would make both of them load the rules anew each time.
+    curve = sa.func.concat_ws(".", AppMeta.store_id, AppMeta.epoch, AppMeta.levels_version).label("curve_version")
+    is_counting = counting(Challenge.id).label("is_counting")
     return (
-        sa.select(Challenge, done.label("completed"), state.label("state"), AppMeta.rules_version, curve)
+        sa.select(Challenge, done.label("completed"), state.label("state"), is_counting, AppMeta.rules_version, curve)
         .join(AppMeta, sa.true())
         .outerjoin(LearnerState, LearnerState.user_id == actor.user_id)
     )
@@ -198,7 +212,7 @@ def _view(actor: Actor, now: datetime, row: sa.Row[Any]) -> ChallengeView:
         pursuit = _pursuit(
             goal_of(row.Challenge), _standing(row.state), day, curve_at(row.curve_version), row.completed
         )
-    return ChallengeView(row.Challenge, row.completed, pursuit)
+    return ChallengeView(row.Challenge, row.completed, pursuit, row.is_counting)
 
 
 def _pursuit(goal: Goal, standing: Standing, day: date, curve: Curve, is_done: bool) -> Pursuit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from rebootcamp.core.json import dumps_text
@@ -57,11 +57,11 @@ class Goals:
     def on_event(self, event: RecordedEvent) -> Iterable[Fact | Dated]:
         """Return the completions that follow from an event, or the end of those that rested on it."""
         rules = rules_of(self._line)
-        if not rules.goals:
+        if not (rules.goals or rules.withdrawn_goals):
             return ()
         standing, today = standing_of(self._line), self._line.days.date_of(event.occurred_at)
         if missed := lost(standing, event, rules, today):
-            return _take_back(self._line, missed, event)
+            return _take_back(self._line, missed, event.local_date, event.occurred_at)
         situation = situation_of(standing, event.local_date, rules.curve)
         evidence = {"event_id": str(event.event_id)}
         found = [goal for goal in reached(standing, event, rules, today) if goal.challenge_id not in self._decided]
@@ -79,6 +79,12 @@ def complete_goal(
     """Complete a goal outside any other deed, on the situation's date; None when it was edited or done meanwhile."""
     facts = _complete(line, [goal], situation, at, evidence)
     return record(facts[0], occurred_at=at, local_date=situation.day) if facts else None
+
+
+def take_back_goal(line: LearnerLine, goal: Goal, day: date, at: datetime) -> Recorded | None:
+    """End a completion of the period of a local date outside any other deed; None when there is none."""
+    ended = _take_back(line, [goal], day, at)
+    return record(ended[0].fact, occurred_at=at, local_date=ended[0].local_date) if ended else None
 
 
 def _complete(
@@ -109,16 +115,11 @@ def _complete(
     ]
 
 
-def _take_back(line: LearnerLine, goals: Sequence[Goal], event: RecordedEvent) -> list[Dated]:
-    rows = [{"challenge_id": goal.challenge_id, "period": goal.period(event.local_date)} for goal in goals]
+def _take_back(line: LearnerLine, goals: Sequence[Goal], day: date, at: datetime) -> list[Dated]:
+    rows = [{"challenge_id": goal.challenge_id, "period": goal.period(day)} for goal in goals]
     taken = fetch_all(
         _TAKE_BACK,
-        {
-            "user_id": line.user_id,
-            "goals": dumps_text(rows),
-            "at": event.occurred_at,
-            "reason": CRITERIA_NO_LONGER_MET,
-        },
+        {"user_id": line.user_id, "goals": dumps_text(rows), "at": at, "reason": CRITERIA_NO_LONGER_MET},
     )
     by_id = {goal.challenge_id: goal for goal in goals}
     return [

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from itertools import islice
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -23,13 +24,16 @@ from rebootcamp.core.days import ONE_DAY, ended_everywhere
 from rebootcamp.core.errors import DomainError, InvalidField, NotFound
 from rebootcamp.core.languages import Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
-from rebootcamp.events.store import has_waiting
+from rebootcamp.core.turns import IsOver, never
+from rebootcamp.events.store import STREAM_ROWS, has_waiting
 from rebootcamp.models.sql.accounts import LISTED_NAME, User
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion, ChallengeResult
 from rebootcamp.services.challenges.catalogue import get_challenge
 from rebootcamp.services.challenges.errors import NotTimed
-from rebootcamp.services.challenges.teams import TeamStanding, own_parts, reward_all, team_standings
+from rebootcamp.services.challenges.rewards import settle_teams
+from rebootcamp.services.challenges.teams import TeamStanding, own_parts, team_standings
 from rebootcamp.services.gamification.goals import GRAIN_OF, Goal, goal_of
+from rebootcamp.services.gamification.jobs import is_counting
 from rebootcamp.services.gamification.measures import start_of
 from rebootcamp.storage.transactions import transaction
 
@@ -104,28 +108,35 @@ def get_results(actor: Actor, challenge_id: int, period: str | None, page: PageR
     return Results(challenge_id, name, *bounds, finishers=finishers, **outcome)
 
 
-def close_windows() -> int:
+def close_windows(is_over: IsOver = never) -> int:
     """Record the results of windows that are over everywhere; return how many there were."""
     with transaction() as session:
-        due = list(_due(session, clock.now()))[:WINDOWS_A_TURN]
-    return sum(_closed(challenge_id, day) for challenge_id, day in due)
+        due = list(islice(_due(session, clock.now()), WINDOWS_A_TURN))
+    closed = 0
+    for challenge_id, day in due:
+        closed += _closed(challenge_id, day, is_over)
+        # One that must wait, however long it took to find out, is no reason to leave the others.
+        if closed and is_over():
+            break
+    return closed
 
 
-def _closed(challenge_id: int, last_day: date) -> bool:
+def _closed(challenge_id: int, last_day: date, is_over: IsOver) -> bool:
     """Close one window; one that cannot be closed now keeps no other from it."""
     try:
-        return _close(challenge_id, last_day)
+        return _close(challenge_id, last_day, is_over)
     except DomainError as error:
         log.warning("results.not_closed", challenge_id=challenge_id, last_day=str(last_day), reason=error.code)
         return False
 
 
-def hash_of(finishers: Iterable[tuple[int, datetime]]) -> str:
-    """Return the SHA-256 of the finishers in order, a line `<user_id> <completed_at>` for each."""
-    digest = hashlib.sha256()
+def hash_of(finishers: Iterable[tuple[int, datetime]]) -> tuple[int, str]:
+    """Return how many finishers there are, and the SHA-256 of them in order, a line `<user_id> <completed_at>` each."""
+    digest, number = hashlib.sha256(), 0
     for user_id, completed_at in finishers:
+        number += 1
         digest.update(f"{user_id} {clock.iso(completed_at)}\n".encode())
-    return digest.hexdigest()
+    return number, digest.hexdigest()
 
 
 def _day_in(goal: Goal, period: str | None, today: date) -> date:
@@ -245,22 +256,22 @@ def _due(session: Session, now: datetime) -> Iterator[tuple[int, date]]:
             day = window[1] + ONE_DAY
 
 
-def _close(challenge_id: int, last_day: date) -> bool:
+def _close(challenge_id: int, last_day: date, is_over: IsOver) -> bool:
     with transaction() as session:
         goal = goal_of(session.get_one(Challenge, challenge_id, populate_existing=True))
-        is_settled = goal.team_target is None or not has_waiting(session, last_day)
+        is_counted = goal.team_target is None or not (
+            has_waiting(session, last_day) or is_counting(session, challenge_id)
+        )
     period, window = goal.period(last_day), goal.window(last_day)
-    if window is None or not is_settled:
+    if window is None or not is_counted:
         return False
-    if goal.team_target is not None:
-        reward_all(goal, period)
+    if goal.team_target is not None and not settle_teams(goal, period, is_over):
+        return False
     with transaction() as session:
         # The rewards just given belong to the photograph: it is taken after them.
         now = clock.now()
         session.execute(sa.text("SET LOCAL statement_timeout = '60s'"))
-        table = ChallengeCompletion
-        order = sa.select(table.user_id, table.completed_at).where(*_validly(challenge_id, period))
-        finishers = [(row[0], row[1]) for row in session.execute(order.order_by(table.completed_at, table.id))]
+        completed, finishers_hash = hash_of(_stream_finishers(session, challenge_id, period))
         teams = team_standings(session, goal, period, 0) if goal.team_target is not None else []
         values = {
             "challenge_id": challenge_id,
@@ -268,8 +279,8 @@ def _close(challenge_id: int, last_day: date) -> bool:
             "opened_on": window[0],
             "closed_on": last_day,
             "participants": _participants(session, goal, last_day, period),
-            "completed": len(finishers),
-            "finishers_hash": hash_of(finishers),
+            "completed": completed,
+            "finishers_hash": finishers_hash,
             "teams": [
                 {name: part for name, part in vars(team).items() if name != "mine"} for team in teams[:TEAMS_SHOWN]
             ],
@@ -279,3 +290,11 @@ def _close(challenge_id: int, last_day: date) -> bool:
             insert(ChallengeResult).values(values).on_conflict_do_nothing().returning(ChallengeResult.period)
         )
         return made.first() is not None
+
+
+def _stream_finishers(session: Session, challenge_id: int, period: str) -> Iterator[tuple[int, datetime]]:
+    """Yield all finishers by time, in constant memory."""
+    table = ChallengeCompletion
+    statement = sa.select(table.user_id, table.completed_at).where(*_validly(challenge_id, period))
+    statement = statement.order_by(table.completed_at, table.id)
+    yield from session.execute(statement, execution_options={"yield_per": STREAM_ROWS})

@@ -1,4 +1,4 @@
-"""Team challenges: what members give together, kept by the relay as a projection, and the reward of a reached target.
+"""Team challenges: what members give together, kept by the relay as a projection.
 
 A deed counts for every group whose member the learner was at that moment. One row a member and group, never a shared
 sum, so relays that work on different learners do not meet; a group has at most some hundred of them to add up.
@@ -15,26 +15,16 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from rebootcamp.core import clock
-from rebootcamp.core.challenges import days_of
-from rebootcamp.core.days import ONE_DAY
-from rebootcamp.core.failpoints import failpoint
-from rebootcamp.events.journal import lock_line
-from rebootcamp.events.store import stream_delivered, waiting_deeds
-from rebootcamp.models.sql.challenges import TeamContribution
-from rebootcamp.services.challenges.goals import complete_goal
-from rebootcamp.services.gamification.engine import current_rules, rules_of, standing_of
+from rebootcamp.events.store import hold_waiting, stream_delivered, waiting_deeds
+from rebootcamp.models.sql.challenges import TeamContribution, TeamReview
+from rebootcamp.models.sql.groups import GroupMembership
+from rebootcamp.services.gamification.engine import current_rules
 from rebootcamp.services.gamification.goals import Goal
 from rebootcamp.services.gamification.measures import occurrence
-from rebootcamp.services.gamification.progression import CRITERIA_NO_LONGER_MET, situation_of
-from rebootcamp.services.gamification.pursuit import may_take_part
 from rebootcamp.services.gamification.vocabulary import EVENTS
-from rebootcamp.storage.locks import BARRIER, hold
 from rebootcamp.storage.sql import Row
-from rebootcamp.storage.transactions import transaction
 
 CHUNK: Final = 2000
-REWARDS_A_TURN: Final = 100
 
 # A completion tells when the deed was done: its approval or its revocation came later.
 _ATTRIBUTED: Final = """
@@ -69,24 +59,12 @@ _MY_GROUPS: Final = sa.text("""
     SELECT g.id, g.name FROM group_memberships m JOIN groups g ON g.id = m.group_id
     WHERE m.user_id = :user_id AND m.left_at IS NULL AND g.archived_at IS NULL ORDER BY g.id""")
 
-# Those who gave enough to a team that reached its target, and were not rewarded yet; closed windows are left alone.
-_DESERVING: Final = sa.text("""
-    SELECT DISTINCT t.challenge_id, t.period, t.user_id
-    FROM challenges c
-    JOIN team_contributions t ON t.challenge_id = c.id AND t.value >= :at_least
-    WHERE c.id = :challenge_id AND t.period = :period AND t.user_id > :after
-        AND t.group_id IN (
-            SELECT group_id FROM team_contributions WHERE challenge_id = :challenge_id AND period = :period
-            GROUP BY group_id HAVING sum(value) >= c.team_target)
-        AND NOT EXISTS (
-            SELECT 1 FROM challenge_completions d
-            WHERE d.user_id = t.user_id AND d.challenge_id = t.challenge_id AND d.period = t.period
-                AND (d.status = 'validated' OR d.review_reason <> :automatic))
-        AND (NOT c.requires_joining OR EXISTS (
-            SELECT 1 FROM challenge_participations p
-            WHERE p.user_id = t.user_id AND p.challenge_id = c.id AND p.left_at IS NULL))
-        AND NOT EXISTS (SELECT 1 FROM challenge_results r WHERE r.challenge_id = c.id AND r.period = t.period)
-    ORDER BY t.user_id LIMIT :limit""")
+# Something was taken back from a team: whether it is still at its target must be looked at.
+_ASK_FOR_REVIEW: Final = sa.text("""
+    INSERT INTO team_reviews AS kept (challenge_id, period, version)
+    SELECT DISTINCT challenge_id, period, 1
+    FROM unnest(CAST(:challenge_ids AS bigint[]), CAST(:periods AS text[])) AS g (challenge_id, period) ORDER BY 1, 2
+    ON CONFLICT (challenge_id, period) DO UPDATE SET version = kept.version + 1""")
 
 
 @dataclass(frozen=True)
@@ -102,7 +80,12 @@ class TeamStanding:
 
 def add_contributions(session: Session, rows: Sequence[Row]) -> None:
     """Count delivered events for the teams of their learners: once each, as their outbox rows leave with them."""
-    _add(session, current_rules().team_goals, rows)
+    given = list(_given(current_rules().team_goals, rows))
+    _add(session, given)
+    taken = [item for item in given if item["value"] < 0]
+    if taken:
+        columns = {f"{name}s": [item[name] for item in taken] for name in ("challenge_id", "period")}
+        session.execute(_ASK_FOR_REVIEW, columns)
 
 
 def given_by(goals: Iterable[Goal], row: Row) -> Iterator[tuple[Goal, str, int]]:
@@ -117,24 +100,31 @@ def given_by(goals: Iterable[Goal], row: Row) -> Iterator[tuple[Goal, str, int]]
             yield goal, goal.period(row["local_date"]), counted[1] * amount
 
 
-def recount(session: Session, goal: Goal) -> None:
-    """Count a new or changed team challenge from the journal; no relay delivers until the transaction ends."""
-    hold(session, BARRIER)
-    session.execute(sa.text("SET LOCAL statement_timeout = 0"))
-    session.execute(sa.delete(TeamContribution).where(TeamContribution.challenge_id == goal.challenge_id))
-    delivered = stream_delivered(session, _types(goal), goal.opens_on or date.min)
+def recount(session: Session, goal: Goal, user_id: int) -> None:
+    """Count again what one learner gave to a team challenge; the caller holds the line and shares the barrier.
+
+    No relay delivers the learner's events meanwhile, so what is delivered is exactly what is counted.
+    """
+    stays = sa.exists().where(GroupMembership.user_id == user_id)
+    if not session.scalar(sa.select(stays)):
+        return
+    hold_waiting(session, user_id)
+    mine = TeamContribution.challenge_id == goal.challenge_id, TeamContribution.user_id == user_id
+    session.execute(sa.delete(TeamContribution).where(*mine))
+    delivered = stream_delivered(session, user_id, types_of(goal), goal.opens_on or date.min)
     while rows := list(islice(delivered, CHUNK)):
-        _add(session, [goal], rows)
+        _add(session, list(_given([goal], rows)))
 
 
 def forget(session: Session, challenge_id: int) -> None:
-    """Drop what was counted for a challenge that is no longer one of teams."""
-    session.execute(sa.delete(TeamContribution).where(TeamContribution.challenge_id == challenge_id))
+    """Drop what was counted for a challenge that is no longer one of teams, or counts something else."""
+    for table in (TeamContribution, TeamReview):
+        session.execute(sa.delete(table).where(table.challenge_id == challenge_id))
 
 
 def team_standings(session: Session, goal: Goal, period: str, user_id: int) -> list[TeamStanding]:
     """Return all teams with anything in a period, the largest first; what is still on its way included."""
-    waiting = waiting_deeds(session, _types(goal), goal.opens_on or date.min)
+    waiting = waiting_deeds(session, types_of(goal), goal.opens_on or date.min)
     given = [item for item in _given([goal], waiting) if item["period"] == period]
     parameters = {**_columns(given), "challenge_id": goal.challenge_id, "period": period, "user_id": user_id}
     rows = session.execute(_STANDINGS, parameters).mappings()
@@ -161,71 +151,7 @@ def own_parts(session: Session, challenge_id: int, period: str, user_id: int) ->
     return {row.group_id: row.value for row in session.execute(given)}
 
 
-def reward_teams() -> int:
-    """Complete reached team challenges for those who gave to them, one learner a transaction; return how many."""
-    with transaction():
-        goals = [goal for goal in current_rules().goals.values() if goal.team_target is not None]
-    running = [(goal, period) for goal in goals for period in _running(goal)]
-    return sum(_reward_one(goal, period, user_id) for goal, period in running for user_id in _deserving(goal, period))
-
-
-def reward_all(goal: Goal, period: str) -> None:
-    """Reward everybody who deserves it, before the results of a period are recorded."""
-    after = 0
-    while user_ids := _deserving(goal, period, after):
-        for user_id in user_ids:
-            _reward_one(goal, period, user_id)
-        after = user_ids[-1]
-
-
-def _deserving(goal: Goal, period: str, after: int = 0) -> Sequence[int]:
-    """Return the next learners who deserve a completion and do not have it yet."""
-    parameters = {
-        "after": after,
-        "challenge_id": goal.challenge_id,
-        "period": period,
-        "at_least": goal.share.at_least,
-        "automatic": CRITERIA_NO_LONGER_MET,
-        "limit": REWARDS_A_TURN,
-    }
-    with transaction() as session:
-        return [row.user_id for row in session.execute(_DESERVING, parameters)]
-
-
-def _reward_one(goal: Goal, period: str, user_id: int) -> bool:
-    now = clock.now()
-    with transaction():
-        line = lock_line(user_id)
-        rules, standing = rules_of(line), standing_of(line)
-        current = rules.goals.get(goal.challenge_id)
-        day = _day_in(goal, period, line.days.date_of(now))
-        if current != goal or not may_take_part(goal, standing, day, day):
-            return False
-        situation = situation_of(standing, day, rules.curve)
-        is_done = complete_goal(line, goal, situation, now, {"team": True}) is not None
-    failpoint("teams.rewarded")
-    return is_done
-
-
-def _running(goal: Goal) -> list[str]:
-    """Return the periods that are open somewhere on earth: today's, and what the last place has not left yet."""
-    today = clock.now().date()
-    days = [day for day in (today - 2 * ONE_DAY, today - ONE_DAY, today, today + ONE_DAY) if goal.window(day)]
-    return sorted({goal.period(day) for day in days})
-
-
-def _day_in(goal: Goal, period: str, today: date) -> date:
-    """Return the learner's date in the period: today, or its last one when it is over."""
-    if goal.window(today) and goal.period(today) == period:
-        return today
-    begins = date.min if goal.cadence == "event" else days_of(goal.cadence, period)[0]
-    first = max(begins, goal.opens_on or date.min)
-    window = goal.window(first)
-    return window[1] if window and window[1] else first
-
-
-def _add(session: Session, goals: Sequence[Goal], rows: Iterable[Row]) -> None:
-    given = list(_given(goals, rows)) if goals else []
+def _add(session: Session, given: Sequence[dict[str, Any]]) -> None:
     if given:
         session.execute(_ADD, _columns(given))
 
@@ -248,7 +174,8 @@ def _columns(given: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     return {f"{name}s": [item[name] for item in given] for name in names}
 
 
-def _types(goal: Goal) -> list[str]:
+def types_of(goal: Goal) -> list[str]:
+    """Return the types of the events that a team challenge counts, and of those that take them back."""
     event = goal.share.measure.event
     undone = EVENTS[event].undone_by
     return [event, undone] if undone else [event]

@@ -258,6 +258,11 @@ def measures_of(criterion: Criterion) -> set[Measure]:
     return {node.measure for node in nodes(criterion) if isinstance(node, Counted)}
 
 
+def levels_of(criterion: Criterion) -> set[int]:
+    """Return the numbers of the levels that it names."""
+    return {node.at_least for node in nodes(criterion) if isinstance(node, Total) and node.kind == "level"}
+
+
 def readings_of(criterion: Criterion, situation: Situation) -> list[Reading]:
     """Return what its parts see, as evidence."""
     return [reading for node in nodes(criterion) for reading in node.readings(situation)]

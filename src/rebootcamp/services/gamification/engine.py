@@ -36,12 +36,14 @@ _RULES: Final = """
     WHERE d.is_active AND r.version = d.rule_version OR EXISTS (
         SELECT 1 FROM badge_grants g WHERE g.badge_code = r.badge_code AND g.rule_version = r.version
             AND g.origin = 'rule' AND g.revoked_at IS NULL)"""
-# Timed challenges of teams are known for ever: what was given to them can be counted again.
+# Timed challenges of teams are known for ever: what was given to them can be counted again. Others that are withdrawn
+# matter once somebody completed them: a completion cannot come any more, so the answer is the same for a whole version.
 _GOALS: Final = """
     SELECT id, version, slug, translations, category, difficulty, cadence, points, criteria, opens_on, closes_on,
         requires_joining, team_target, is_published AND archived_at IS NULL AS is_current
     FROM challenges
-    WHERE criteria IS NOT NULL AND (team_target IS NOT NULL OR is_published AND archived_at IS NULL) ORDER BY id"""
+    WHERE criteria IS NOT NULL AND (team_target IS NOT NULL OR is_published AND archived_at IS NULL OR EXISTS (
+        SELECT 1 FROM challenge_completions d WHERE d.challenge_id = challenges.id AND d.co2e_grams = 0)) ORDER BY id"""
 _HOLD_RULES: Final = "SELECT rules_version FROM app_meta FOR SHARE"
 _MEASURES: Final = "SELECT key, since FROM rule_measures"
 # A counter that nobody announced yet is complete for no learner.
@@ -92,14 +94,18 @@ def load_rules(version: int, curve: Curve) -> RuleBook:
     since = {row["key"]: row["since"] for row in fetch_all(_MEASURES, {})}
     goals = [(row["is_current"], goal_of(SimpleNamespace(**row))) for row in fetch_all(_GOALS, {})]
     needed = {measure for _, badge in badges for measure in measures_of(badge.rule)}
-    needed |= {measure for is_current, goal in goals for measure in goal.measures if is_current}
+    in_force = {goal.challenge_id: goal for is_current, goal in goals if is_current}
+    # Withdrawn ones are known as long as their counters are kept (`touch_rules`).
+    withdrawn = [goal for is_current, goal in goals if not is_current and since.keys() >= goal.kept_keys]
+    needed |= {measure for goal in (*in_force.values(), *withdrawn) for measure in goal.measures}
     return RuleBook(
         badges={badge.code: badge for is_current, badge in badges if is_current},
         measures=MeasureIndex({measure: since.get(measure.key, NEVER) for measure in needed}),
         past_rules={(badge.code, badge.version): badge for is_current, badge in badges if not is_current},
         version=version,
         curve=curve,
-        goals={goal.challenge_id: goal for is_current, goal in goals if is_current},
+        goals=in_force,
+        withdrawn_goals=withdrawn,
         team_goals=[goal for _, goal in goals if goal.team_target is not None],
     )
 

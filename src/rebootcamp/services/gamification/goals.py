@@ -79,6 +79,11 @@ class Goal:
         return frozenset(measures_of(self.rule) | {self.done})
 
     @cached_property
+    def kept_keys(self) -> frozenset[str]:
+        """Return the names of the counters that are kept for its sake."""
+        return frozenset(measure.key for measure in self.measures if not measure.is_standard)
+
+    @cached_property
     def has_conditions(self) -> bool:
         """Tell whether something else than a counted deed may complete it."""
         return bool(watched(self.rule) - {measure.key for measure in measures_of(self.rule)})

@@ -45,6 +45,16 @@ def supersede(session: Session, *, badge_code: str | None = None, challenge_id: 
     )
 
 
+def counting(challenge_id: sa.SQLColumnExpression[int] | int) -> sa.Exists:
+    """Return the test whether the past of a timed challenge is still being counted."""
+    return sa.exists().where(BackfillJob.challenge_id == challenge_id, BackfillJob.state == "waiting")
+
+
+def is_counting(session: Session, challenge_id: int) -> bool:
+    """Tell whether the past of a timed challenge is still being counted."""
+    return session.scalar(sa.select(counting(challenge_id))) is True
+
+
 def try_rule(session: Session, line: LearnerLine, rule: Criterion, code: str = "") -> Verdict:
     """Judge a learner's past by a rule, that of badge `code` if any; from now on every counter in force is kept."""
     book, standing = rules_of(line), standing_of(line)

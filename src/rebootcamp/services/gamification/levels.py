@@ -48,6 +48,11 @@ def level_of(xp: int, curve: Curve) -> Level:
     return curve[max(bisect_right(curve, xp, key=lambda level: level.xp_floor) - 1, 0)]
 
 
+def floors_of(numbers: Iterable[int], curve: Curve) -> dict[str, int]:
+    """Return where some levels begin, by number, as a JSON object; those that a curve does not have are left out."""
+    return {str(number): curve[number - 1].xp_floor for number in sorted(numbers) if number <= len(curve)}
+
+
 def first_fault(floors: Sequence[int]) -> int | None:
     """Return the index of the first floor out of order: the first is 0, each next one is higher."""
     if floors[0] != 0:

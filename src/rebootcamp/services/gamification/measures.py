@@ -1,8 +1,9 @@
 """Running counters: what is kept of a learner's past, so that no rule ever reads the history.
 
 A measure counts (or sums a field of) the occurrences of one event type. A plain one is an integer; with `distinct` or
-`grain` it is a small map from a sub-key to an integer. Only the last `KEPT` of its dated parts are kept. A map is
-stored as one text: a learner with a long past has hundreds of parts, and a deed changes few of them.
+`grain` it is a small map from a sub-key to an integer. Only the last `KEPT` of its dated parts are kept; different days
+without a `grain` are counted for ever, but older ones are only one number and no longer told apart. A map is stored
+as one text: a learner with a long past has hundreds of parts, and a deed changes few of them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from rebootcamp.services.gamification.vocabulary import EVENTS, UNDOES
 
 GRAINS: Final = ("day", "week", "month", "season", "year")
 KEPT: Final = timedelta(days=400)
+# `2025-03-01+=37`: 37 days up to this one.
+_AND_BEFORE: Final = "+"
 
 Counter = int | str | dict[str, int]
 Counters = Mapping[str, Any]
@@ -137,7 +140,7 @@ class Measure:
         kept = {} if counter is None or isinstance(counter, int) else dict(parts_of(counter))
         newest = self._newest(kept)
         start = start_of(self.grain, day) if self.grain else day
-        if newest is not None and start < newest - KEPT:
+        if newest is not None and (start < newest - KEPT or start.isoformat() <= _last_folded(kept)):
             return kept
         parts = [start.isoformat()] if self.grain else []
         if self.distinct:
@@ -159,6 +162,8 @@ class Measure:
             start = self.window_start(day, within_days)
             first, last = start.isoformat(), (day if within_days else start).isoformat()
             parts = [(part, n) for part, n in parts if first <= part[:10] <= last]
+        if self._folds:
+            return sum(n if part.endswith(_AND_BEFORE) else 1 for part, n in parts)
         if self.distinct:
             return len({part.rpartition("|")[2] for part, _ in parts})
         return sum(n for _, n in parts)
@@ -180,13 +185,27 @@ class Measure:
         return sorted({date.fromisoformat(part[:10]) for part in parts_of(counter) if part[:10] > since})
 
     def _newest(self, parts: Mapping[str, int]) -> date | None:
-        if not self.grain or not parts:
+        if not (self.grain or self._folds) or not parts:
             return None
         return date.fromisoformat(max(parts)[:10])
 
+    @property
+    def _folds(self) -> bool:
+        """Tell whether old parts become one number: a learner who stays for years adds a day at each of them."""
+        return self.distinct == "local_date" and not self.grain
+
     def _without_old(self, parts: dict[str, int], newest: date) -> dict[str, int]:
         oldest = (newest - KEPT).isoformat()
-        return {part: n for part, n in parts.items() if part[:10] >= oldest}
+        recent = {part: n for part, n in parts.items() if part[:10] >= oldest}
+        old = [part for part in parts if part not in recent]
+        if old and self._folds:
+            days = sum(parts[part] if part.endswith(_AND_BEFORE) else 1 for part in old)
+            recent[max(old)[:10] + _AND_BEFORE] = days
+        return recent
+
+
+def _last_folded(parts: Mapping[str, int]) -> str:
+    return next((part[:10] for part in parts if part.endswith(_AND_BEFORE)), "")
 
 
 class MeasureIndex:

@@ -28,11 +28,12 @@ from rebootcamp.services.gamification.criteria import (
     Situation,
     badge_signal,
     first_met,
+    levels_of,
     readings_of,
     still_holds,
 )
 from rebootcamp.services.gamification.goals import barred_goal_key, joined_key
-from rebootcamp.services.gamification.levels import ONE_LEVEL, Curve, level_of
+from rebootcamp.services.gamification.levels import ONE_LEVEL, Curve, floors_of, level_of
 from rebootcamp.services.gamification.measures import added, counter_key, occurrence, tally
 from rebootcamp.services.gamification.rulebook import Badge, RuleBook
 from rebootcamp.services.gamification.streaks import NO_REST_DAYS, RestDays, Streak, streak_after
@@ -53,7 +54,8 @@ class Standing:
     """All that the engine remembers of a learner.
 
     `held` maps a badge code to `{origin, points, tier, rule, on}`: the version of its rule and the local date on which
-    that was met. `measured` is the version of the rules whose counters are complete.
+    that was met; `floors` say where the levels that the rule names began then. `measured` is the version of the rules
+    whose counters are complete.
     """
 
     challenge_points: int = 0
@@ -200,10 +202,17 @@ def situation_of(standing: Standing, day: date, curve: Curve = ONE_LEVEL) -> Sit
 
 
 def award_of(
-    badge: Badge, learner_id: int, situation: Situation, evidence: Mapping[str, Any], at: datetime
+    badge: Badge,
+    learner_id: int,
+    situation: Situation,
+    evidence: Mapping[str, Any],
+    at: datetime,
+    curve: Curve,
 ) -> BadgeAwarded:
-    """Return the award of a badge by its rule, with what the rule saw."""
-    readings = [asdict(reading) for reading in readings_of(badge.rule, situation)]
+    """Return the award of a badge by its rule, with what the rule saw, and where its levels began."""
+    seen: dict[str, Any] = {"readings": [asdict(reading) for reading in readings_of(badge.rule, situation)]}
+    if levels := levels_of(badge.rule):
+        seen["floors"] = floors_of(levels, curve)
     return BadgeAwarded(
         learner_id=learner_id,
         badge=badge.code,
@@ -211,7 +220,7 @@ def award_of(
         points=badge.points,
         origin="rule",
         rule_version=badge.version,
-        evidence={**evidence, "readings": readings},
+        evidence={**evidence, **seen},
         expires_at=expiry_of(badge.valid_days, at),
     )
 
@@ -229,7 +238,9 @@ def _award_newly_met(step: Step, signals: Iterable[str], rules: RuleBook, event:
     is_late = event.local_date < _today(event)
     met = ((badge, first_met(badge.rule, now, is_late=is_late)) for badge in candidates)
     facts = tuple(
-        award_of(badge, event.user_id, then, _evidence(event, then), event.occurred_at) for badge, then in met if then
+        award_of(badge, event.user_id, then, _evidence(event, then), event.occurred_at, rules.curve)
+        for badge, then in met
+        if then
     )
     if not facts:
         return step
@@ -306,10 +317,14 @@ def _unsupported(standing: Standing, rules: RuleBook, today: date) -> dict[str, 
 
 
 def _stays(standing: Standing, holding: Mapping[str, Any], rule: Criterion, today: date, curve: Curve) -> bool:
-    return still_holds(rule, situation_of(standing, date.fromisoformat(holding["on"]), curve), today)
+    situation = situation_of(standing, date.fromisoformat(holding["on"]), curve)
+    # Staff who move a level must not take anybody's badge: whoever has what it asked for then keeps it.
+    then = [int(number) for number, floor in holding.get("floors", {}).items() if standing.xp_total >= floor]
+    return still_holds(rule, replace(situation, level=max([situation.level, *then])), today)
 
 
 def _holding(fact: BadgeAwarded, day: date) -> dict[str, Any]:
+    has_floors = fact.origin == "rule" and "floors" in fact.evidence
     return {
         "origin": fact.origin,
         "points": fact.points,
@@ -317,4 +332,5 @@ def _holding(fact: BadgeAwarded, day: date) -> dict[str, Any]:
         "rule": fact.rule_version,
         # A back-fill or a late approval finds out today what was met before.
         "on": fact.evidence.get("met_on", day.isoformat()),
+        **({"floors": fact.evidence["floors"]} if has_floors else {}),
     }

@@ -12,7 +12,7 @@ from rebootcamp.events.challenges import ChallengeFact, ChallengeJoined
 from rebootcamp.events.facts import RecordedEvent
 from rebootcamp.services.gamification.criteria import Situation
 from rebootcamp.services.gamification.goals import Goal, joined_key
-from rebootcamp.services.gamification.measures import occurrence
+from rebootcamp.services.gamification.measures import Measure, occurrence
 from rebootcamp.services.gamification.progression import Standing, situation_of
 from rebootcamp.services.gamification.rulebook import RuleBook
 
@@ -52,7 +52,7 @@ def lost(standing: Standing, event: RecordedEvent, rules: RuleBook, today: date)
     situation = replace(situation_of(standing, day, rules.curve), reviewed_on=today)
     return [
         goal
-        for goal in _touched(standing, event, rules)
+        for goal in rules.goals_resting_on(_changed(standing, event, rules), standing.measured)
         if goal.is_done(standing.counters, day) and not goal.basis.holds(situation)
     ]
 
@@ -66,14 +66,14 @@ def _furthered(standing: Standing, event: RecordedEvent, rules: RuleBook) -> Ite
     if not is_gain:
         return _NOTHING
     conditioned = [goal for goal in rules.known_goals(standing.measured) if goal.has_conditions]
-    found = {goal.challenge_id: goal for goal in (*conditioned, *_touched(standing, event, rules))}
+    touched = rules.goals_counting(_changed(standing, event, rules), standing.measured)
+    found = {goal.challenge_id: goal for goal in (*conditioned, *touched)}
     return [goal for _, goal in sorted(found.items())]
 
 
-def _touched(standing: Standing, event: RecordedEvent, rules: RuleBook) -> list[Goal]:
-    """Return the goals of which the event changes a counter that says how far one is."""
+def _changed(standing: Standing, event: RecordedEvent, rules: RuleBook) -> Iterable[Measure]:
+    """Return the counters that the event changes, as far as they may say how far one is with a goal."""
     counted = occurrence(event.fact.type)
     if counted is None or (isinstance(event.fact, ChallengeFact) and event.fact.is_goal):
-        return []
-    changed = rules.measures.touched(counted[0], vars(event.fact), event.local_date, standing.measured)
-    return rules.goals_counting(changed, standing.measured)
+        return ()
+    return rules.measures.touched(counted[0], vars(event.fact), event.local_date, standing.measured)

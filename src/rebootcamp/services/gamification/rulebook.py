@@ -39,7 +39,8 @@ class RuleBook:
     """The active badges, with the curve of levels that rules may ask for.
 
     `past_rules`, by code and version, are those on which somebody's badge still rests. `goals` are the timed
-    challenges in force, by id; `team_goals` those of teams, archived ones too: what was given to them stays known.
+    challenges in force, by id; `withdrawn_goals` are in force no more, and can only be taken back; `team_goals` are
+    those of teams, archived ones too: what was given to them stays known.
     """
 
     badges: Mapping[str, Badge] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class RuleBook:
     version: int = 0
     curve: Curve = field(default_factory=lambda: ONE_LEVEL)
     goals: Mapping[int, Goal] = field(default_factory=dict)
+    withdrawn_goals: Sequence[Goal] = ()
     team_goals: Sequence[Goal] = ()
 
     @cached_property
@@ -76,7 +78,11 @@ class RuleBook:
         return [goal for goal, since in self._goals if since <= measured]
 
     def goals_counting(self, measures: Iterable[Measure], measured: int) -> list[Goal]:
-        """Return the goals that count one of the measures, of those whose counters a learner has."""
+        """Return the goals in force that count one of the measures, of those whose counters a learner has."""
+        return [goal for goal in self.goals_resting_on(measures, measured) if goal.challenge_id in self.goals]
+
+    def goals_resting_on(self, measures: Iterable[Measure], measured: int) -> list[Goal]:
+        """Return the same with those that were withdrawn: what they gave falls with its deeds."""
         found = {goal.challenge_id: goal for measure in measures for goal in self._goals_by_measure.get(measure, ())}
         return [goal for number, goal in sorted(found.items()) if self._since(goal) <= measured]
 
@@ -94,7 +100,7 @@ class RuleBook:
     @cached_property
     def _goals_by_measure(self) -> Mapping[Measure, list[Goal]]:
         by_measure: dict[Measure, list[Goal]] = {}
-        for goal in self.goals.values():
+        for goal in (*self.goals.values(), *self.withdrawn_goals):
             for measure in measures_of(goal.rule):
                 by_measure.setdefault(measure, []).append(goal)
         return by_measure

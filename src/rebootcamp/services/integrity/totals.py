@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from rebootcamp.events.challenges import ChallengeJoined, ChallengeLeft
 from rebootcamp.events.savings import LEARNERS, figures_of, grams_of
+from rebootcamp.models.sql.badges import BackfillJob
 from rebootcamp.models.sql.challenges import ChallengeCompletion, ChallengeParticipation, TeamContribution
 from rebootcamp.models.sql.eco import EcoContribution, EcoTotal
 from rebootcamp.models.sql.groups import Group, GroupMembership
@@ -58,6 +59,9 @@ class ExpectedGoals:
         self._goals = goals
         self._given: Counter[tuple[int, str, int, int]] = Counter()
         self._joined: Counter[tuple[int, int]] = Counter()
+        # What a back-fill has not counted to its end cannot be compared.
+        waiting = sa.select(BackfillJob.challenge_id).where(BackfillJob.state == "waiting")
+        self._counting = set(cut.sql.scalars(waiting))
         columns = ChallengeCompletion.id, ChallengeCompletion.completed_at
         done = cut.sql.execute(sa.select(*columns)) if goals else ()
         self._done_at: dict[int, datetime] = {row.id: row.completed_at for row in done}
@@ -81,6 +85,9 @@ class ExpectedGoals:
             (row.challenge_id, row.period, row.group_id, row.user_id): row.value
             for row in cut.sql.scalars(sa.select(TeamContribution))
         }
+        for counts in (given, self._given):
+            for key in [key for key in counts if key[0] in self._counting]:
+                del counts[key]
         yield from _pairs("team contribution", "challenge, period, group, user ", given, self._given)
         stays = sa.select(ChallengeParticipation).where(ChallengeParticipation.left_at.is_(None))
         joined = {(stay.challenge_id, stay.user_id): 1 for stay in cut.sql.scalars(stays)}
