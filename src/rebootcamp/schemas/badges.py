@@ -148,10 +148,7 @@ class RuleOut(ma.Schema):
     created_by = fields.Integer(required=True, allow_none=True)
 
 
-class RuleList(ma.Schema):
-    """All rules of a badge, newest first."""
-
-    items = fields.List(fields.Nested(RuleOut), required=True)
+RulePage = page_of(RuleOut)
 
 
 class FindingOut(ma.Schema):
@@ -163,10 +160,7 @@ class FindingOut(ma.Schema):
     message = fields.String(required=True)
 
 
-class FindingList(ma.Schema):
-    """All findings of the lint, errors first."""
-
-    items = fields.List(fields.Nested(FindingOut), required=True)
+FindingPage = page_of(FindingOut)
 
 
 class ChangeOut(ma.Schema):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField, NotFound, StaleEdit
 from rebootcamp.core.languages import Text
+from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant, BadgeRule, RuleMeasure
 from rebootcamp.models.sql.challenges import Challenge
 from rebootcamp.models.sql.operations import AppMeta
@@ -23,7 +24,8 @@ from rebootcamp.services.gamification.measures import Measure
 from rebootcamp.services.gamification.rules import compile_rule, named_badges, normalise
 from rebootcamp.storage.transactions import transaction, translating
 
-_RULE_FIELDS = ("criteria", "is_active")
+RULES_ORDER: Final = "rules"
+_RULE_FIELDS: Final = ("criteria", "is_active")
 
 
 def create_badge(actor: Actor, fields: Mapping[str, Any]) -> BadgeDefinition:
@@ -80,15 +82,17 @@ def update_badge(
     return badge
 
 
-def list_rules(actor: Actor, code: str) -> list[BadgeRule]:
-    """Return every rule that a badge had, newest first. Raises `NotFound`."""
+def list_rules(actor: Actor, code: str, page: PageRequest) -> Page[BadgeRule]:
+    """List every rule that a badge had, newest first. Raises `NotFound`."""
     actor.require("badge:write")
     statement = sa.select(BadgeRule).where(BadgeRule.badge_code == code).order_by(BadgeRule.version.desc())
+    if (key := page.key(RULES_ORDER, (int,))) is not None:
+        statement = statement.where(BadgeRule.version < key[0])
     with transaction() as session:
-        rules = list(session.scalars(statement))
-    if not rules:
-        raise NotFound("badge")
-    return rules
+        if session.get(BadgeDefinition, code) is None:
+            raise NotFound("badge")
+        rules = session.scalars(statement.limit(page.limit + 1)).all()
+    return paginate(rules, page.limit, RULES_ORDER, lambda rule: (rule.version,))
 
 
 def refuse_unknown_badges(session: Session, criteria: Mapping[str, Any], code: str | None) -> None:

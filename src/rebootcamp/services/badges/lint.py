@@ -6,6 +6,7 @@ from typing import Final
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
+from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.services.gamification.curves import load_curve
 from rebootcamp.services.gamification.goals import compile_goal
 from rebootcamp.services.gamification.lint import Finding, LintedBadge, LintedChallenge, lint
@@ -14,6 +15,8 @@ from rebootcamp.services.gamification.rules import compile_rule
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all
 
+ORDER: Final = "findings"
+
 _BADGES: Final = "SELECT code, tier, points, criteria, is_active FROM badge_definitions"
 _CHALLENGES: Final = """
     SELECT id, slug, category, difficulty, cadence, points, co2e_grams, criteria, opens_on, closes_on,
@@ -21,10 +24,12 @@ _CHALLENGES: Final = """
     FROM challenges WHERE is_published AND archived_at IS NULL"""
 
 
-def lint_rules(actor: Actor) -> list[Finding]:
-    """Return what is wrong or odd with badges, levels and challenges, errors first."""
+def lint_rules(actor: Actor, page: PageRequest) -> Page[Finding]:
+    """List what is wrong or odd with badges, levels and challenges, errors first."""
     actor.require("badge:write")
-    return lint_catalogue()
+    findings, key = lint_catalogue(), page.key(ORDER, (str, str, str, str))
+    rest = [finding for finding in findings if key is None or finding.order > key]
+    return paginate(rest[: page.limit + 1], page.limit, ORDER, lambda finding: finding.order)
 
 
 def lint_catalogue() -> list[Finding]:

@@ -28,6 +28,11 @@ class Finding:
     subject: str
     message: Text
 
+    @property
+    def order(self) -> tuple[str, str, str, str]:
+        """Return what findings are sorted by: errors first, and no two are equal in it."""
+        return self.severity, self.subject, self.code, self.message.en
+
 
 @dataclass(frozen=True)
 class LintedBadge:
@@ -74,7 +79,7 @@ def lint(
         *(finding for one in offered for finding in _challenge(one, now)),
         *_timed(open_ones, world),
     ]
-    return sorted(findings, key=lambda finding: (finding.severity, finding.subject, finding.code))
+    return sorted(set(findings), key=lambda finding: finding.order)
 
 
 def _rules(active: Sequence[LintedBadge], known: set[str], world: World) -> Iterable[Finding]:
