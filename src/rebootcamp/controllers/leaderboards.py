@@ -13,7 +13,7 @@ from rebootcamp.web.authentication import current_actor
 from rebootcamp.web.etags import etag_of, not_modified, require_match, revalidated
 from rebootcamp.web.idempotency import idempotent
 from rebootcamp.web.languages import current_language
-from rebootcamp.web.paging import page_body, page_response
+from rebootcamp.web.paging import page_body
 from rebootcamp.web.parsing import Blueprint
 from rebootcamp.web.policies import requires
 from rebootcamp.web.responses import json_response
@@ -87,11 +87,13 @@ def freeze_board(body: dict[str, str], board: str) -> Response:
 @requires("leaderboard:read")
 @blueprint.arguments(PageArguments, location="query")
 @blueprint.response(200, schemas.SnapshotPage)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def list_snapshots(query: dict[str, Any], board: str) -> Response:
     """List what was published of a board, newest first."""
     found = leaderboards.find_open_board(current_actor(), board, None)
-    return page_response(leaderboards.list_snapshots(found.name, query["page"]), schemas.render_snapshot)
+    page = leaderboards.list_snapshots(found.name, query["page"])
+    return revalidated(page_body(page, schemas.render_snapshot), "snapshots")
 
 
 @blueprint.route("/<string:board>/snapshots/<id:snapshot_id>")

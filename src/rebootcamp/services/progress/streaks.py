@@ -40,6 +40,7 @@ from rebootcamp.services.progress.streak_errors import (
     TooLateToCancel,
     TooLateToRepair,
 )
+from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
 
@@ -50,7 +51,7 @@ EXPLAINED_DAYS: Final = 60
 
 _STREAK: Final = f"""
     SELECT s.daily_streak, s.longest_daily_streak, s.last_active_on, s.freezes, s.perfect_quiz_streak,
-        s.protected_days, {CALENDAR_VERSION}, {day_columns("u")}
+        s.protected_days, s.last_seq, u.version AS user_version, {CALENDAR_VERSION}, {day_columns("u")}
     FROM learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m
     WHERE s.user_id = %(user_id)s"""  # noqa: S608
 
@@ -140,13 +141,18 @@ class StreakView:
         )
 
 
+def get_streak_version(actor: Actor, user_id: int) -> tuple[object, ...]:
+    """Return what a learner's streaks depend on, the date and the hour at which it ends included; raise `NotFound`."""
+    row = _row(actor, user_id)
+    days, now = Days.from_row(row), clock.now()
+    rule = days.rule_at(now)
+    versions = row["last_seq"], row["user_version"], row["calendar_version"]
+    return *versions, days.date_of(now), rule.timezone, rule.start_hour
+
+
 def get_streak(actor: Actor, user_id: int) -> StreakView:
     """Return a learner's streaks and why they are what they are; raise `NotFound` for a stranger."""
-    actor.require_self_or("progress:read_any", user_id)
-    row = fetch_one(_STREAK, {"user_id": user_id})
-    if row is None:
-        raise NotFound("user")
-    diary, active = Diary.from_row(row), set(active_days(user_id))
+    diary, active = Diary.from_row(_row(actor, user_id)), set(active_days(user_id))
     window = (diary.today - n * ONE_DAY for n in range(1, REPAIR_WINDOW.days + 1))
     repairable = next((day for day in window if _repair_refusal(diary, day, active) is None), None)
     return StreakView(diary, tuple(_explained(diary, active)), repairable)
@@ -201,6 +207,14 @@ def repair_streak(actor: Actor, on: date) -> StreakView:
 def repairs(streak: Streak) -> Iterable[date]:
     """Return the dates on which repairs were made."""
     return (date.fromisoformat(entry[1]) for entry in streak.protected.values() if entry[0] == REPAIRED)
+
+
+def _row(actor: Actor, user_id: int) -> Row:
+    actor.require_self_or("progress:read_any", user_id)
+    row = fetch_one(_STREAK, {"user_id": user_id})
+    if row is None:
+        raise NotFound("user")
+    return row
 
 
 def _record(actor: Actor, fact: Fact, diary: Diary) -> StreakView:
