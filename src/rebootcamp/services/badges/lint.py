@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rebootcamp.core import clock
@@ -9,8 +10,9 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.services.gamification.curves import load_curve
 from rebootcamp.services.gamification.goals import compile_goal
-from rebootcamp.services.gamification.lint import Finding, LintedBadge, LintedChallenge, lint
+from rebootcamp.services.gamification.lint import Finding, LintedBadge, LintedChallenge, lint, reach_on_offer
 from rebootcamp.services.gamification.obstacles import Task
+from rebootcamp.services.gamification.reach import Reach
 from rebootcamp.services.gamification.rules import compile_rule
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all
@@ -34,12 +36,24 @@ def lint_rules(actor: Actor, page: PageRequest) -> Page[Finding]:
 
 def lint_catalogue() -> list[Finding]:
     """Do as `lint_rules`, for operators."""
-    badges = [
+    _, curve = load_curve()
+    return lint(_badges(), _challenges(), [level.xp_floor for level in curve], clock.now())
+
+
+def get_reach(floors: Sequence[int]) -> Reach:
+    """Return the XP that can be reached with what is on offer now; `floors` are those of the levels."""
+    return reach_on_offer(_badges(), _challenges(), floors, clock.now())
+
+
+def _badges() -> list[LintedBadge]:
+    return [
         LintedBadge(row["code"], row["tier"], row["points"], compile_rule(row["criteria"]), row["is_active"])
         for row in fetch_all(_BADGES, {})
     ]
-    challenges = [_challenge(row) for row in fetch_all(_CHALLENGES, {})]
-    return lint(badges, challenges, _floors(), clock.now())
+
+
+def _challenges() -> list[LintedChallenge]:
+    return [_challenge(row) for row in fetch_all(_CHALLENGES, {})]
 
 
 def _challenge(row: Row) -> LintedChallenge:
@@ -48,8 +62,3 @@ def _challenge(row: Row) -> LintedChallenge:
     if row["criteria"] is not None:
         rule = compile_goal(row["criteria"], row["cadence"], row["opens_on"], row["closes_on"], is_team=row["is_team"])
     return LintedChallenge(row["slug"], task, row["opens_at"], row["closes_at"], rule)
-
-
-def _floors() -> list[int]:
-    _, curve = load_curve()
-    return [level.xp_floor for level in curve]

@@ -51,7 +51,7 @@ EXPLAINED_DAYS: Final = 60
 
 _STREAK: Final = f"""
     SELECT s.daily_streak, s.longest_daily_streak, s.last_active_on, s.freezes, s.perfect_quiz_streak,
-        s.protected_days, s.last_seq, u.version AS user_version, {CALENDAR_VERSION}, {day_columns("u")}
+        s.protected_days, s.last_seq, {CALENDAR_VERSION}, {day_columns("u")}
     FROM learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m
     WHERE s.user_id = %(user_id)s"""  # noqa: S608
 
@@ -141,13 +141,12 @@ class StreakView:
         )
 
 
-def get_streak_version(actor: Actor, user_id: int) -> tuple[object, ...]:
+def get_streak_version(actor: Actor, user_id: int) -> tuple[int, str, date, str, int]:
     """Return what a learner's streaks depend on, the date and the hour at which it ends included; raise `NotFound`."""
     row = _row(actor, user_id)
     days, now = Days.from_row(row), clock.now()
     rule = days.rule_at(now)
-    versions = row["last_seq"], row["user_version"], row["calendar_version"]
-    return *versions, days.date_of(now), rule.timezone, rule.start_hour
+    return row["last_seq"], row["calendar_version"], days.date_of(now), rule.timezone, rule.start_hour
 
 
 def get_streak(actor: Actor, user_id: int) -> StreakView:
