@@ -119,6 +119,8 @@ def test_what_can_just_be_earned_is_not_an_error(criterion: dict[str, Any], offe
 def test_one_closed_way_of_several_is_a_warning_all_of_them_an_error() -> None:
     closed, other = count(where={"category": "food"}), {"type": "quiz_completion", "value": 1}
     assert found([badge({"any": [closed, POINTS]})]) == [("warning", "badge:badge", "no_matching_challenge")]
+    twice = count(2, where={"category": "food"})
+    assert found([badge({"any": [closed, twice, POINTS]})]) == [("warning", "badge:badge", "no_matching_challenge")]
     assert found([badge({"any": [closed, other]})]) == [
         ("error", "badge:badge", "announced_event"),
         ("error", "badge:badge", "no_matching_challenge"),

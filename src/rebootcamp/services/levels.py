@@ -21,7 +21,7 @@ from rebootcamp.services.gamification.levels import Curve, Level, Step, curve_of
 from rebootcamp.services.gamification.reach import Reach
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all, fetch_one
-from rebootcamp.storage.transactions import transaction
+from rebootcamp.storage.transactions import transaction, unsettle
 
 SAMPLE: Final = 20
 
@@ -107,6 +107,7 @@ def replace_curve(actor: Actor, steps: Sequence[Step], version: str | None) -> C
         meta = session.scalars(sa.select(AppMeta).with_for_update().execution_options(populate_existing=True)).one()
         if version is not None and version != f"{meta.store_id}.{meta.epoch}.{meta.levels_version}":
             raise StaleEdit
+        unsettle()
         meta.levels_version += 1
         session.execute(sa.delete(LevelDefinition))
         session.add_all(

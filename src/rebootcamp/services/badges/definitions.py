@@ -22,7 +22,7 @@ from rebootcamp.services.gamification.goals import goal_of
 from rebootcamp.services.gamification.jobs import enqueue, supersede
 from rebootcamp.services.gamification.measures import Measure
 from rebootcamp.services.gamification.rules import compile_rule, named_badges, normalise
-from rebootcamp.storage.transactions import transaction, translating
+from rebootcamp.storage.transactions import transaction, translating, unsettle
 
 RULES_ORDER: Final = "rules"
 _RULE_FIELDS: Final = ("criteria", "is_active")
@@ -111,6 +111,7 @@ def touch_rules(session: Session) -> None:
 
     A counter that comes anew is complete for nobody until the back-fill has been there.
     """
+    unsettle()
     version = session.scalar(
         sa.update(AppMeta)
         .values(rules_version=AppMeta.rules_version + 1, catalogue_version=AppMeta.catalogue_version + 1)

@@ -26,7 +26,7 @@ from rebootcamp.services.gamification.rulebook import Badge, RuleBook
 from rebootcamp.services.gamification.rules import compile_rule
 from rebootcamp.services.gamification.streaks import Streak
 from rebootcamp.storage.sql import Row
-from rebootcamp.storage.statements import Statement, fetch_all
+from rebootcamp.storage.statements import Statement, fetch_all, is_settled
 
 # The rules in force, and those of the past on which somebody's badge still rests.
 _RULES: Final = """
@@ -61,8 +61,9 @@ class _RuleCache:
             if self._versions == (version, curve_version):
                 return self._rules
         rules = load_rules(version, curve_at(curve_version))
-        with self._lock:
-            self._versions, self._rules = (version, curve_version), rules
+        if is_settled():
+            with self._lock:
+                self._versions, self._rules = (version, curve_version), rules
         return rules
 
 
