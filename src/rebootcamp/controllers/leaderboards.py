@@ -103,10 +103,11 @@ def list_snapshots(query: dict[str, Any], board: str) -> Response:
 @blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def get_snapshot(query: dict[str, Any], board: str, snapshot_id: int) -> Response:
-    """Read a published board; the hash is of all its pages together."""
+    """Read a published board, or the places around one's own; the hash is of all its pages together."""
     snapshot = leaderboards.get_snapshot(board, snapshot_id)
-    page = leaderboards.list_snapshot_places(snapshot, query["page"])
-    return revalidated({**schemas.render_snapshot(snapshot), **page_body(page, schemas.render_place)}, "snapshot")
+    found = leaderboards.list_snapshot_places(current_actor(), snapshot, query["page"])
+    body = {"view": found.view, **page_body(found.page, schemas.render_place)}
+    return revalidated({**schemas.render_snapshot(snapshot), **body}, "snapshot")
 
 
 def _settings(found: leaderboards.BoardSettings) -> Response:

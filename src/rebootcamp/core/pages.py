@@ -33,9 +33,9 @@ class PageRequest:
         values = _decode(self.cursor)
         shape_fits = len(values) == len(kinds) + 1 and values[0] == order
         if not shape_fits or any(type(v) is not kind for v, kind in zip(values[1:], kinds, strict=True)):
-            raise _bad_cursor()
+            raise foreign_cursor()
         if any(isinstance(v, int) and not -(2**63) <= v < 2**63 for v in values[1:]):
-            raise _bad_cursor()
+            raise foreign_cursor()
         return tuple(values[1:])
 
 
@@ -55,6 +55,14 @@ def paginate(rows: Sequence[T], limit: int, order: str, key: Callable[[T], Key])
     return Page(kept, _encode([order, *key(kept[-1])]))
 
 
+def foreign_cursor() -> InvalidField:
+    """Return the refusal of a cursor that no page of the list gave."""
+    message = Text(
+        "This cursor belongs to no page of this list.", "Ce curseur n'appartient à aucune page de cette liste."
+    )
+    return InvalidField("/cursor", message, "invalid_cursor")
+
+
 def _encode(values: list[str | int]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(values)).rstrip(b"=").decode()
 
@@ -63,14 +71,7 @@ def _decode(cursor: str) -> list[str | int]:
     try:
         values = orjson.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
     except (ValueError, binascii.Error):
-        raise _bad_cursor() from None
+        raise foreign_cursor() from None
     if not isinstance(values, list) or any(type(v) not in (str, int) or "\0" in str(v) for v in values):
-        raise _bad_cursor()
+        raise foreign_cursor()
     return values
-
-
-def _bad_cursor() -> InvalidField:
-    message = Text(
-        "This cursor belongs to no page of this list.", "Ce curseur n'appartient à aucune page de cette liste."
-    )
-    return InvalidField("/cursor", message, "invalid_cursor")

@@ -114,6 +114,9 @@ class ChallengeCompletion(Base):
             "id",
             postgresql_where=sa.text("co2e_grams = 0"),
         ),
+        sa.Index(
+            "ix_challenge_completions_mine", "challenge_id", "user_id", postgresql_where=sa.text("co2e_grams = 0")
+        ),
         sa.Index("ix_challenge_completions_pending", "id", postgresql_where=sa.text("status = 'pending'")),
         sa.Index(
             "ix_challenge_completions_days",
@@ -151,6 +154,12 @@ class ChallengeParticipation(Base):
             postgresql_where=sa.text("left_at IS NULL"),
         ),
         sa.Index("ix_challenge_participations_stays", "user_id", "challenge_id"),
+        sa.Index(
+            "ix_challenge_participations_past",
+            "challenge_id",
+            "left_at",
+            postgresql_where=sa.text("left_at IS NOT NULL"),
+        ),
         sa.CheckConstraint("left_at >= joined_at", name="stay_is_ordered"),
     )
 

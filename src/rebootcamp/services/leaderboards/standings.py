@@ -18,16 +18,14 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField, NotFound
 from rebootcamp.core.languages import Text
 from rebootcamp.core.leaderboards import EPOCH, GROUP, Board, board_of, periodic_board_of
-from rebootcamp.core.pages import Page, PageRequest, paginate
+from rebootcamp.core.pages import Page, PageRequest, foreign_cursor, paginate
 from rebootcamp.services import groups
-from rebootcamp.services.leaderboards.settings import FULL, NEIGHBOURS, students_see
+from rebootcamp.services.leaderboards.settings import FULL, NEIGHBOURS, REACH, sees_all
 from rebootcamp.services.leaderboards.statements import AROUND_ME, FROM_HERE_ON
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all
 
 ORDER: Final = "leaderboard"
-# Places shown on either side of one's own.
-REACH: Final = 3
 _GROUP: Final = re.compile(rf"{GROUP}([1-9][0-9]{{0,17}})")
 MAX_SCORE: Final = 2**31 - 1
 MAX_ID: Final = 2**63 - 1
@@ -119,9 +117,9 @@ def list_places(actor: Actor, board: Board, page: PageRequest, *, is_around_me: 
 
     Learners see the places around their own and no others, unless the setting opens the board to them.
     """
-    if not actor.can("progress:read_any") and students_see() == NEIGHBOURS:
+    if not sees_all(actor):
         if page.cursor is not None:
-            raise _foreign_cursor()
+            raise foreign_cursor()
         reach = min(REACH, (page.limit - 1) // 2)
         return Standings(board, NEIGHBOURS, Page(_around(actor, board, reach, reach).neighbours))
     if is_around_me and page.cursor is None:
@@ -163,7 +161,7 @@ def _start(page: PageRequest) -> dict[str, object]:
         return TOP | limit
     score, reached_at, user_id = int(key[0]), _instant(str(key[1])), int(key[2])
     if not (0 < score <= MAX_SCORE and 0 < user_id < MAX_ID):
-        raise _foreign_cursor()
+        raise foreign_cursor()
     # Whoever comes next in the order comes after this learner.
     return {"score": score, "reached_at": reached_at, "user_id": user_id + 1} | limit
 
@@ -180,11 +178,4 @@ def _instant(text: str) -> datetime:
     try:
         return clock.parse(text)
     except (ValueError, OverflowError):
-        raise _foreign_cursor() from None
-
-
-def _foreign_cursor() -> InvalidField:
-    message = Text(
-        "This cursor belongs to no page of this list.", "Ce curseur n'appartient à aucune page de cette liste."
-    )
-    return InvalidField("/cursor", message, "invalid_cursor")
+        raise foreign_cursor() from None
