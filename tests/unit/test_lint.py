@@ -191,6 +191,16 @@ def test_a_timed_challenge_gives_no_more_often_than_its_deeds_come_back() -> Non
     assert (reach.once, reach.again) == (5 * 10 + 5 * 50, {"weekly": 50, "daily": 10})
 
 
+def test_a_challenge_that_gives_a_badge_is_a_way_to_it() -> None:
+    giving = replace(challenge(1), reward_badge="badge")
+    closed, behind = badge(count(where={"category": "food"})), badge({"badge": "badge"}, "behind")
+    assert found([closed, behind], [giving]) == [("warning", "badge:badge", "no_matching_challenge")]
+    over = replace(giving, closes_at=NOW)
+    assert ("error", "badge:badge", "no_matching_challenge") in found([closed], [over, challenge(2)])
+    sleeping = badge(POINTS, is_active=False)
+    assert found([sleeping], [giving]) == [("error", "challenge:c1", "reward_inactive")]
+
+
 def test_a_timed_challenge_may_ask_for_a_badge_that_can_be_earned() -> None:
     asking = [challenge(1), timed(2, {"all": [count(), {"badge": "badge"}]})]
     assert found([badge(POINTS)], asking, FLOORS[:1]) == []

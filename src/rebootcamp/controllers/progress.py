@@ -108,11 +108,11 @@ def list_score(query: dict[str, Any], user_id: int) -> Response:
 @blueprint.alt_response(404, "NotFound")
 def get_streak(user_id: int) -> Response:
     """Read how a learner's streak stands and why: one's own, or anybody's for staff."""
-    actor, language = current_actor(), current_language()
-    etag = etag_of("streak", user_id, *progress.get_streak_version(actor, user_id), language)
+    row, language = progress.get_streak_row(current_actor(), user_id), current_language()
+    etag = etag_of("streak", user_id, *progress.streak_versions_of(row), language)
     if unchanged := not_modified(etag):
         return unchanged
-    return json_response(streaks.render_streak(progress.get_streak(actor, user_id), language), etag=etag)
+    return json_response(streaks.render_streak(progress.streak_of(row), language), etag=etag)
 
 
 @blueprint.route("/me/freezes", methods=["POST"])

@@ -106,6 +106,16 @@ def refuse_unknown_badges(session: Session, criteria: Mapping[str, Any], code: s
             raise InvalidField(pointer, message, "invalid_criteria")
 
 
+def refuse_unknown_reward(session: Session, code: str | None) -> None:
+    """Raise `InvalidField` for a badge that no challenge can give: unknown, or not active."""
+    if code is None:
+        return
+    badge = session.get(BadgeDefinition, code, populate_existing=True)
+    if badge is None or not badge.is_active:
+        message = Text(f"There is no active badge “{code}”.", f"Il n'existe pas de badge actif « {code} ».")
+        raise InvalidField("/reward_badge", message, "unknown_badge")
+
+
 def touch_rules(session: Session) -> None:
     """Begin a new version of the rules, with exactly the counters that they need.
 
@@ -138,7 +148,7 @@ def _rules_in_use(session: Session) -> Iterable[Mapping[str, Any]]:
     is_held = sa.exists().where(
         BadgeGrant.badge_code == BadgeRule.badge_code,
         BadgeGrant.rule_version == BadgeRule.version,
-        BadgeGrant.origin == "rule",
+        BadgeGrant.origin != "manual",
         BadgeGrant.revoked_at.is_(None),
     )
     statement = sa.select(BadgeRule.criteria).join(BadgeDefinition, BadgeDefinition.code == BadgeRule.badge_code)

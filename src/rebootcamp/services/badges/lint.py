@@ -21,7 +21,7 @@ ORDER: Final = "findings"
 
 _BADGES: Final = "SELECT code, tier, points, criteria, is_active FROM badge_definitions"
 _CHALLENGES: Final = """
-    SELECT id, slug, category, difficulty, cadence, points, co2e_grams, criteria, opens_on, closes_on,
+    SELECT id, slug, category, difficulty, cadence, points, co2e_grams, criteria, opens_on, closes_on, reward_badge,
         team_target IS NOT NULL AS is_team, coalesce(starts_at, created_at) AS opens_at, ends_at AS closes_at
     FROM challenges WHERE is_published AND archived_at IS NULL"""
 
@@ -61,4 +61,4 @@ def _challenge(row: Row) -> LintedChallenge:
     rule = None
     if row["criteria"] is not None:
         rule = compile_goal(row["criteria"], row["cadence"], row["opens_on"], row["closes_on"], is_team=row["is_team"])
-    return LintedChallenge(row["slug"], task, row["opens_at"], row["closes_at"], rule)
+    return LintedChallenge(row["slug"], task, row["opens_at"], row["closes_at"], rule, row["reward_badge"])

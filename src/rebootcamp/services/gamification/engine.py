@@ -35,11 +35,11 @@ _RULES: Final = """
     FROM badge_rules r JOIN badge_definitions d ON d.code = r.badge_code
     WHERE d.is_active AND r.version = d.rule_version OR EXISTS (
         SELECT 1 FROM badge_grants g WHERE g.badge_code = r.badge_code AND g.rule_version = r.version
-            AND g.origin = 'rule' AND g.revoked_at IS NULL)"""
+            AND g.origin <> 'manual' AND g.revoked_at IS NULL)"""
 # Timed challenges of teams are known for ever: what was given to them can be counted again.
 _GOALS: Final = """
     SELECT id, version, slug, translations, category, difficulty, cadence, points, criteria, opens_on, closes_on,
-        requires_joining, team_target, is_published AND archived_at IS NULL AS is_current
+        requires_joining, team_target, reward_badge, is_published AND archived_at IS NULL AS is_current
     FROM challenges
     WHERE criteria IS NOT NULL AND (team_target IS NOT NULL OR is_published AND archived_at IS NULL) ORDER BY id"""
 _HOLD_RULES: Final = "SELECT rules_version FROM app_meta FOR SHARE"

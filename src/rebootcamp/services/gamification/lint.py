@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -55,13 +55,17 @@ class LintedBadge:
 
 @dataclass(frozen=True)
 class LintedChallenge:
-    """A published challenge that is not archived; a timed one has a rule, which only other challenges feed."""
+    """A published challenge that is not archived; a timed one has a rule, which only other challenges feed.
+
+    `reward_badge` is the code of the badge that its completion gives.
+    """
 
     slug: str
     task: Task
     opens_at: datetime
     closes_at: datetime | None = None
     rule: Criterion | None = None
+    reward_badge: str | None = None
 
     @property
     def offer(self) -> Offer:
@@ -77,13 +81,16 @@ def lint(
     offered = list(challenges)
     open_ones, reach = _open(offered, now), reach_on_offer(known, offered, floors, now)
     world = World([one.task for one in open_ones], now.date(), floors, reach.limit)
-    settled = replace(world, earnable=_earnable(active, world))
+    codes = {badge.code for badge in active}
+    given = frozenset(one.reward_badge for one in open_ones if one.reward_badge in codes)
+    settled = replace(world, earnable=_earnable(active, world, given))
     findings = [
-        *_rules(active, {badge.code for badge in known}, settled),
+        *_rules(active, settled, given),
         *_duplicates(active),
         *_orders(active),
         *_levels(floors, reach),
         *(finding for one in offered for finding in _challenge(one, now)),
+        *(_gives_nothing(one) for one in open_ones if one.reward_badge is not None and one.reward_badge not in codes),
         *_timed(open_ones, settled),
     ]
     return sorted(set(findings), key=lambda finding: finding.order)
@@ -115,12 +122,13 @@ def _offer(one: LintedChallenge, lasting: World, countable: int) -> Offer:
     return one.offer if is_fed else replace(one.offer, most=countable)
 
 
-def _rules(active: Sequence[LintedBadge], known: set[str], world: World) -> Iterable[Finding]:
+def _rules(active: Sequence[LintedBadge], world: World, given: Collection[str | None]) -> Iterable[Finding]:
     blocked = {badge.code: badge.rule for badge in active if badge.code not in world.earnable}
     for badge in active:
         found = outlook(badge.rule, world)
         for obstacle in found.blocking:
-            yield _finding(ERROR, badge, _explained(badge.code, obstacle, blocked))
+            # A challenge that gives the badge is another way to it.
+            yield _finding(WARNING if badge.code in given else ERROR, badge, _explained(badge.code, obstacle, blocked))
         for obstacle in found.harmless:
             yield _finding(WARNING, badge, _explained(badge.code, obstacle, blocked))
         if asks_nothing(badge.rule):
@@ -128,12 +136,14 @@ def _rules(active: Sequence[LintedBadge], known: set[str], world: World) -> Iter
             yield _finding(WARNING, badge, Obstacle("asks_nothing", nothing))
 
 
-def _earnable(active: Sequence[LintedBadge], world: World) -> frozenset[str]:
+def _earnable(active: Sequence[LintedBadge], world: World, given: Collection[str | None]) -> frozenset[str]:
     """Return the badges that can be earned one after the other; what rests on itself cannot."""
     earnable: frozenset[str] = frozenset()
     while True:
         then = replace(world, earnable=earnable)
-        found = frozenset(badge.code for badge in active if not outlook(badge.rule, then).blocking)
+        found = frozenset(
+            badge.code for badge in active if badge.code in given or not outlook(badge.rule, then).blocking
+        )
         if found == earnable:
             return earnable
         earnable = found
@@ -251,6 +261,14 @@ def _challenge(challenge: LintedChallenge, now: datetime) -> Iterable[Finding]:
             "Il se répète, mais n'est ouvert que pendant une seule période : on ne peut le réussir qu'une fois.",
         )
         yield Finding("repeats_once", WARNING, subject, once)
+
+
+def _gives_nothing(challenge: LintedChallenge) -> Finding:
+    message = Text(
+        f"It gives the badge {challenge.reward_badge}, which is not active.",
+        f"Il donne le badge {challenge.reward_badge}, qui n'est pas actif.",
+    )
+    return Finding("reward_inactive", ERROR, f"challenge:{challenge.slug}", message)
 
 
 def _timed(open_ones: Sequence[LintedChallenge], world: World) -> Iterable[Finding]:

@@ -7,9 +7,11 @@ from rebootcamp.services.progress.streaks import (
     StreakView,
     cancel_freeze,
     get_streak,
-    get_streak_version,
+    get_streak_row,
     place_freeze,
     repair_streak,
+    streak_of,
+    streak_versions_of,
 )
 from rebootcamp.services.progress.summary import (
     VERSION,
@@ -34,12 +36,14 @@ __all__ = [
     "get_progress",
     "get_progress_version",
     "get_streak",
-    "get_streak_version",
+    "get_streak_row",
     "list_awards",
     "list_history",
     "list_score",
     "local_date_of",
     "place_freeze",
     "repair_streak",
+    "streak_of",
+    "streak_versions_of",
     "versions_of",
 ]
