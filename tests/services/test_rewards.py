@@ -150,8 +150,10 @@ def test_a_re_evaluation_leaves_it_to_whom_a_challenge_gave_it(ada: Actor) -> No
     complete(ada, giving())
     make_badge("either")
     bob = make_actor()
+    complete(bob, make_challenge())
     complete(bob, make_challenge(reward_badge="either"))
-    complete(bob, make_challenge(reward_badge="night_watch"))
+    assert grants("either")[bob.user_id].origin == "rule"
+    complete(bob, giving())
     for code in ("either", "night_watch"):
         tried = badges.preview_badge(admin(), FAR, code)
         assert (tried.would_lose, tried.would_gain) == (0, 0)

@@ -40,15 +40,18 @@ TEAMS_SHOWN: Final = 100
 WINDOWS_A_TURN: Final = 20
 # Whoever joined in the window, completed, or gave to a team: no question about anybody else.
 _PARTICIPANTS: Final = sa.text("""
-    SELECT count(*) FROM (
+    WITH finished AS MATERIALIZED (
+        SELECT user_id FROM challenge_completions
+        WHERE challenge_id = :challenge_id AND period = :period AND co2e_grams = 0 AND status = 'validated'
+    )
+    SELECT (SELECT count(*) FROM finished) + count(*) FROM (
         SELECT user_id FROM challenge_participations
         WHERE challenge_id = :challenge_id AND left_at IS NULL AND joined_at < :closes_at
         UNION SELECT user_id FROM challenge_participations
         WHERE challenge_id = :challenge_id AND left_at >= :opens_at AND joined_at < :closes_at
-        UNION SELECT user_id FROM challenge_completions
-        WHERE challenge_id = :challenge_id AND period = :period AND co2e_grams = 0 AND status = 'validated'
         UNION SELECT user_id FROM team_contributions
-        WHERE challenge_id = :challenge_id AND period = :period AND value > 0) AS p""")
+        WHERE challenge_id = :challenge_id AND period = :period AND value > 0) AS p
+    WHERE NOT EXISTS (SELECT 1 FROM finished f WHERE f.user_id = p.user_id)""")
 
 
 @dataclass(frozen=True)
