@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rebootcamp.controllers import BLUEPRINTS
+from rebootcamp.core.errors import THINGS, NotFound
 from rebootcamp.core.languages import LANGUAGES
 from rebootcamp.events.facts import _REGISTRY
 from rebootcamp.schemas.summaries import SENTENCES
@@ -97,6 +98,23 @@ def test_controllers_do_nothing_but_parse_call_and_answer() -> None:
         for function in functions(text):
             loops = [node for node in ast.walk(function) if isinstance(node, ast.For | ast.While | ast.Try | ast.With)]
             assert not loops, (name, function.name)
+
+
+def test_whatever_can_be_missing_has_a_french_name() -> None:
+    raised = set()
+    for name, text in modules(SOURCE):
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("NotFound"):
+                (argument,) = node.args
+                assert isinstance(argument, ast.Constant), name
+                raised.add(argument.value)
+    assert raised == set(THINGS) - {"resource"}
+    for thing, french in THINGS.items():
+        assert re.fullmatch(r"(Ce|Cet|Cette) [a-zé ]+", french), french
+        assert thing not in french.split()[1:] or thing == "badge", french
+        missing = NotFound(thing)
+        assert missing.detail_in("en") == f"There is no such {thing}, or it is not yours to see."
+        assert missing.detail_in("fr") == f"{french} n'existe pas ou ne vous est pas accessible."
 
 
 def test_every_event_can_be_said_in_both_languages() -> None:

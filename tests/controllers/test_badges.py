@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rebootcamp.services.gamification.reasons import RESERVED
 from tests.controllers.wire import Person, Wire, assert_problem, pointers
 from tests.factories import complete, make_badge, make_challenge
 
@@ -162,6 +163,17 @@ def test_a_badge_by_hand_counts_at_once_and_can_be_taken_back(wire: Wire, ada: P
     assert wire.read(f"{ada.path}/badges", ada)["items"] == []
     assert wire.post(give, root, json={"code": "saver", "reason": "Again."}).status_code == 201
     assert wire.read(f"{ada.path}/progress", ada)["score"]["total"] == 25
+
+
+@pytest.mark.parametrize("reason", RESERVED)
+def test_nobody_takes_back_in_the_words_of_the_engine(wire: Wire, ada: Person, root: Person, reason: str) -> None:
+    """Whoever loses a badge, or a challenge, for these reasons may have it again by old deeds."""
+    make_badge("first_step")
+    done = complete(ada.actor, make_challenge()).completion
+    for path in (f"{ada.path}/badges/first_step/revoke", f"{ada.path}/completions/{done.id}/revoke"):
+        problem = assert_problem(wire.post(path, root, json={"reason": reason}), 422, "validation_failed")
+        assert pointers(problem) == {"/reason": "reserved"}
+    assert wire.read(f"{ada.path}/progress", ada)["score"]["total"] == 30
 
 
 def test_only_an_active_badge_and_a_known_learner_can_be_joined(wire: Wire, ada: Person, root: Person) -> None:

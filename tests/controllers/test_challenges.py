@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from tests.controllers.wire import Person, Wire, assert_problem, pointers
-from tests.factories import admin, complete, make_badge, make_challenge
+from tests.factories import admin, complete, drain, make_badge, make_challenge
 
 CHALLENGE = {
     "id",
@@ -31,6 +31,7 @@ CHALLENGE = {
     "criteria_text",
     "requires_joining",
     "team_target",
+    "reward_badge",
     "joined",
     "advance",
     "window",
@@ -364,3 +365,23 @@ def test_a_closed_challenge_says_when_it_was_open(wire: Wire, ada: Person) -> No
     refused = wire.post(f"/api/challenges/{over.id}/complete", ada, json={})
     assert_problem(refused, 409, "challenge_closed")
     assert refused.json["why"] == {"is_published": True, "starts_at": None, "ends_at": "2026-01-01T00:00:00Z"}
+
+
+def test_a_challenge_can_promise_a_badge(wire: Wire, ada: Person, root: Person) -> None:
+    make_badge("night_watch", criteria={"points": {"at_least": 100_000}})
+    body = {**NEW, "slug": "night-walk", "reward_badge": "night_watch"}
+    made = wire.post("/api/challenges", root, json=body)
+    assert (made.status_code, made.json["reward_badge"]) == (201, "night_watch")
+    path = f"/api/challenges/{made.json['id']}"
+    for wrong, code in (("nothing", "unknown_badge"), ("Night Watch", "invalid"), (7, "wrong_type")):
+        problem = assert_problem(wire.patch(path, root, json={"reward_badge": wrong}), 422, "validation_failed")
+        assert pointers(problem) == {"/reward_badge": code}
+    seen = wire.read(path, ada)
+    assert (seen["reward_badge"], seen["reward_badges"]) == ("night_watch", ["night_watch"])
+    (badge,) = wire.post(f"{path}/complete", ada, json={}).json["rewards"]["badges"]
+    assert (badge["code"], badge["points"]) == ("night_watch", 10)
+    for _ in range(2):
+        (award,) = wire.read(f"{ada.path}/badges", ada)["items"]
+        assert (award["origin"], award["why"]) == ("challenge", f"For the challenge “{made.json['title']}”")
+        drain()
+    assert_problem(wire.patch(path, root, json={"reward_badge": None}), 409, "challenge_in_use")

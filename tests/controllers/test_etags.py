@@ -12,16 +12,17 @@ import time_machine
 from rebootcamp.events.rebuild import drop_projections
 from rebootcamp.services import groups
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import complete, curve, drain, make_badge, make_challenge, make_group
+from tests.factories import complete, curve, drain, make_badge, make_challenge, make_goal, make_group
 from tests.relay.tools import execute
 
 FRENCH = {"Accept-Language": "fr"}
 BOARDS = ("/api/leaderboards/global", "/api/leaderboards/global/me")
 GROUPS = ("/api/groups", "/api/groups/1", "/api/groups/1/members")
+RESULTS = "/api/challenges/2/results"
 SAVINGS = ("{me}/eco", "/api/groups/1/eco", "/api/eco")
 REVALIDATED = ("{me}/progress", "{me}/history", "{me}/history?type=badge.awarded&limit=2", "{me}/badges")
 REVALIDATED += ("{me}/level", "/api/levels", "/api/badges", "/api/badges/first_step", "/api/challenges/1", *BOARDS)
-REVALIDATED += (*GROUPS, *SAVINGS)
+REVALIDATED += (*GROUPS, *SAVINGS, "{me}/score", "{me}/streak", RESULTS, "/api/leaderboards/weekly/snapshots")
 
 
 @pytest.fixture
@@ -30,7 +31,9 @@ def ada(wire: Wire) -> Person:
     ada = wire.join(display_name="Ada")
     make_badge("first_step")
     make_group(ada.actor)
-    complete(ada.actor, make_challenge())
+    challenge = make_challenge()
+    make_goal({"count": {"event": "challenge.completed", "at_least": 1}}, points=0)
+    complete(ada.actor, challenge)
     return ada
 
 
@@ -75,7 +78,7 @@ def test_a_list_read_while_mongodb_is_rebuilt_does_not_stay(wire: Wire, ada: Per
 
 @pytest.mark.parametrize("change", ["epoch = epoch + 1", "store_id = gen_random_uuid()"])
 def test_tags_of_another_store_are_worth_nothing(wire: Wire, ada: Person, change: str) -> None:
-    paths = [f"{ada.path}/{name}" for name in ("progress", "history", "badges")]
+    paths = [f"{ada.path}/{name}" for name in ("progress", "history", "badges", "score", "streak", "eco")]
     held = [wire.get(path, ada).headers["ETag"] for path in paths]
     execute(f"UPDATE app_meta SET {change}")
     for path, etag in zip(paths, held, strict=True):
@@ -85,11 +88,11 @@ def test_tags_of_another_store_are_worth_nothing(wire: Wire, ada: Person, change
 WRITES: dict[str, tuple[Callable[[Wire, Person, Person], Any], set[str]]] = {
     "another completion": (
         lambda wire, ada, root: complete(ada.actor, make_challenge()),
-        {"{me}/progress", "{me}/history", "{me}/level", "/api/badges", *BOARDS, *SAVINGS},
+        {"{me}/progress", "{me}/history", "{me}/level", "{me}/score", "/api/badges", *BOARDS, *SAVINGS},
     ),
     "a badge by hand": (
         lambda wire, ada, root: wire.post(f"{ada.path}/badges", root, json={"code": "gift", "reason": "x"}),
-        {"{me}/progress", "{me}/history", "{me}/badges", "{me}/level", "/api/badges", *BOARDS},
+        {"{me}/progress", "{me}/history", "{me}/badges", "{me}/level", "{me}/score", "/api/badges", *BOARDS},
     ),
     "a badge taken back": (
         lambda wire, ada, root: wire.post(f"{ada.path}/badges/first_step/revoke", root, json={"reason": "x"}),
@@ -98,6 +101,7 @@ WRITES: dict[str, tuple[Callable[[Wire, Person, Person], Any], set[str]]] = {
             "{me}/history",
             "{me}/badges",
             "{me}/level",
+            "{me}/score",
             "/api/badges",
             "/api/badges/first_step",
             *BOARDS,
@@ -105,11 +109,15 @@ WRITES: dict[str, tuple[Callable[[Wire, Person, Person], Any], set[str]]] = {
     ),
     "a badge renamed": (
         lambda wire, ada, root: wire.patch("/api/badges/first_step", root, json={"translations": renamed()}),
-        {"{me}/progress", "{me}/history", "{me}/badges", "/api/badges", "/api/badges/first_step"},
+        {"{me}/progress", "{me}/history", "{me}/badges", "{me}/score", "/api/badges", "/api/badges/first_step"},
     ),
     "a learner renamed": (
         lambda wire, ada, root: wire.patch("/api/users/me", ada, json={"display_name": "Countess"}),
-        {"{me}/progress", "/api/groups/1/members", *BOARDS},
+        {"{me}/progress", "/api/groups/1/members", RESULTS, *BOARDS},
+    ),
+    "a learner moved": (
+        lambda wire, ada, root: wire.patch("/api/users/me", ada, json={"timezone": "Asia/Tokyo"}),
+        {"{me}/progress", "{me}/history", "{me}/streak"},
     ),
     "somebody joins": (
         lambda wire, ada, root: groups.add_members(root.actor, 1, [wire.join().id]),
@@ -167,13 +175,14 @@ def test_time_alone_changes_what_is_open(wire: Wire) -> None:
         assert after.json["challenges"]["completion_rate"] == 0.0
 
 
-def test_a_new_day_is_a_new_progress(wire: Wire) -> None:
+@pytest.mark.parametrize("name", ["progress", "streak"])
+def test_a_new_day_is_a_new_progress(wire: Wire, name: str) -> None:
     with time_machine.travel("2026-03-01T23:59:59Z", tick=False):
         evening = wire.join(timezone="UTC")
-        etag = wire.get(f"{evening.path}/progress", evening).headers["ETag"]
-        assert wire.get(f"{evening.path}/progress", evening, headers={"If-None-Match": etag}).status_code == 304
+        etag = wire.get(f"{evening.path}/{name}", evening).headers["ETag"]
+        assert wire.get(f"{evening.path}/{name}", evening, headers={"If-None-Match": etag}).status_code == 304
     with time_machine.travel("2026-03-02T00:00:00Z", tick=False):
-        assert wire.get(f"{evening.path}/progress", evening, headers={"If-None-Match": etag}).status_code == 200
+        assert wire.get(f"{evening.path}/{name}", evening, headers={"If-None-Match": etag}).status_code == 200
 
 
 def edits(wire: Wire, root: Person) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:

@@ -93,6 +93,18 @@ def test_the_list_shows_ones_own_groups_and_staff_all(wire: Wire, school: School
     assert wire.read(school.path, school["member"])["archived_at"] is not None
 
 
+def test_people_see_the_owner_by_the_name_they_see_everybody_by(wire: Wire, school: School) -> None:
+    wire.patch("/api/users/me", school["owner"], json={"nickname": "Mamie"})
+    wire.post(f"{school.path}/members", school["owner"], json={"user_ids": [school["owner"].id]})
+    names = {
+        item["user"]["id"]: item["user"]["display_name"]
+        for item in wire.items(f"{school.path}/members", school["member"])
+    }
+    owner = wire.read(school.path, school["member"])["owner"]
+    assert owner == {"id": school["owner"].id, "display_name": "Mamie"}
+    assert names[school["owner"].id] == "Mamie"
+
+
 def test_the_code_is_shown_to_those_who_may_edit(wire: Wire, school: School) -> None:
     for name in ("owner", "admin"):
         shown = wire.read(school.path, school[name])

@@ -53,14 +53,38 @@ def test_a_closed_period_is_published_with_a_hash(wire: Wire, six: list[Person],
     assert (snapshot["board"], snapshot["period"], snapshot["places"]) == ("weekly", "2026-W10", 6)
     path = f"{WEEKLY}/snapshots/{snapshot['id']}"
     for limit in (2, 100):
-        pages = list(wire.pages(path, six[5], limit))
+        pages = list(wire.pages(path, root, limit))
         assert {name: pages[0][name] for name in snapshot} == snapshot
         assert hash_made_again(pages) == snapshot["sha256"]
-    assert [item["user"]["id"] for item in wire.items(path, six[5])] == [person.id for person in six]
+    assert [item["user"]["id"] for item in wire.items(path, root)] == [person.id for person in six]
     assert wire.items(f"{WEEKLY}/snapshots", six[5]) == [snapshot]
     assert wire.items("/api/leaderboards/monthly/snapshots", six[5]) == []
     answer = wire.get(path, six[0])
     assert wire.get(path, six[0], headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+
+
+def test_students_see_the_places_around_their_own_and_staff_all(wire: Wire, six: list[Person], root: Person) -> None:
+    path = f"{WEEKLY}/snapshots/{freeze(wire, root)['id']}"
+    head = wire.items(f"{WEEKLY}/snapshots", six[0])[0]
+
+    def seen(who: Person) -> tuple[str, list[int]]:
+        body = wire.read(path, who)
+        assert {name: body[name] for name in head} == head
+        assert body["next_cursor"] is None
+        assert [item["user"]["id"] for item in body["items"]] == [six[item["rank"] - 1].id for item in body["items"]]
+        return body["view"], [item["rank"] for item in body["items"]]
+
+    assert seen(six[0]) == ("neighbours", [1, 2, 3, 4])
+    assert seen(six[4]) == ("neighbours", [2, 3, 4, 5, 6])
+    assert seen(wire.join()) == ("neighbours", [])
+    assert seen(wire.join("examiner")) == ("full", [1, 2, 3, 4, 5, 6])
+    problem = assert_problem(wire.get(f"{path}?cursor=WyJzbmFwc2hvdCIsMV0", six[0]), 422, "validation_failed")
+    assert pointers(problem) == {"/cursor": "invalid_cursor"}
+    etag = wire.get(path, six[0]).headers["ETag"]
+    wire.patch("/api/leaderboards/settings", root, json={"students_see": "full"})
+    assert wire.get(path, six[0], headers={"If-None-Match": etag}).status_code == 200
+    assert seen(six[0]) == ("full", [1, 2, 3, 4, 5, 6])
+    assert hash_made_again(list(wire.pages(path, six[0], 4))) == head["sha256"]
 
 
 def test_what_happens_later_changes_nothing_published(wire: Wire, six: list[Person], root: Person) -> None:
@@ -69,16 +93,16 @@ def test_what_happens_later_changes_nothing_published(wire: Wire, six: list[Pers
     drain()
     snapshot = freeze(wire, root)
     path = f"{WEEKLY}/snapshots/{snapshot['id']}"
-    before = wire.items(path, six[0])
+    before = wire.items(path, root)
     assert before[0]["user"]["id"] == six[5].id
     wire.post(f"{six[5].path}/completions/{undone.id}/revoke", root, json={"reason": "A test."})
     drain()
     assert wire.read(f"{WEEKLY}/me?period=2026-W10", six[5])["rank"] == 6
-    assert wire.items(path, six[0]) == before
+    assert wire.items(path, root) == before
     # Names are those of today, and those who hide have none; ids and scores stay.
     wire.patch("/api/users/me", six[5], json={"is_listed": False})
     wire.patch("/api/users/me", six[0], json={"nickname": "Best"})
-    pages = list(wire.pages(path, six[0], 100))
+    pages = list(wire.pages(path, root, 100))
     shown = [item["user"]["display_name"] for item in pages[0]["items"]]
     assert shown == [None, "Best", "L2", "L3", "L4", "L5"]
     assert hash_made_again(pages) == snapshot["sha256"]

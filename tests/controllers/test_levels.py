@@ -214,6 +214,7 @@ def test_levels_above_what_is_on_offer_are_reported_to_those_who_edit(wire: Wire
     make_challenge(points=1, cadence="weekly")
     preview = wire.post("/api/levels/preview", root, json=curve(0, 10**9)).json
     assert (preview["reachable_xp"], preview["unreachable"]) == (None, [])
+    assert (preview["reachable_once"], preview["reachable_again"]) == (140, {"weekly": 1})
     assert wire.read("/api/levels", root)["unreachable"] == []
 
 

@@ -22,6 +22,8 @@ LISTS = {
     "groups": "/api/groups",
     "members": "/api/groups/1/members",
     "finishers": "/api/challenges/1/results",
+    "rules": "/api/badges/edited/rules",
+    "findings": "/api/rules/lint",
 }
 
 
@@ -35,8 +37,11 @@ def root(wire: Wire) -> Person:
     root = wire.admin()
     make_goal({"count": {"event": "challenge.completed", "at_least": 1}})
     learners = [wire.join() for _ in range(5)]
+    make_badge("edited")
     for number in range(1, 6):
         make_badge(f"badge_{number}", at_least=number)
+        make_badge(f"twin_{number}", at_least=number)
+        wire.patch("/api/badges/edited", root, json={"criteria": {"points": {"at_least": 5000 + number}}})
         make_group(*(learner.actor for learner in learners))
     for number, learner in enumerate(learners):
         complete(learner.actor, make_challenge(validation="approval"))

@@ -252,6 +252,20 @@ def test_reading_a_challenge_leaves_the_rules_where_they_are(wire: Wire, veteran
     assert "".join(cost.sql).count("EXECUTE ") == COMPLETION_STATEMENTS, "\n".join(cost.sql)
 
 
+def test_a_badge_that_a_challenge_gives_costs_no_statement(wire: Wire, veteran: Person, measure: Any) -> None:
+    make_badge("night_watch", criteria={"points": {"at_least": 100_000}})
+    complete(veteran.actor, make_challenge())
+    # The names of badges are read once for each version of the rules.
+    wire.read(f"{veteran.path}/score", veteran)
+    for promised in (None, "night_watch"):
+        path = f"/api/challenges/{make_challenge(reward_badge=promised).id}/complete"
+        with measure() as cost:
+            answer = wire.post(path, veteran, json={})
+        assert len(answer.json["rewards"]["badges"]) == (promised is not None)
+        assert "".join(cost.sql).count("EXECUTE ") == COMPLETION_STATEMENTS, "\n".join(cost.sql)
+        assert cost.counts == (COMPLETION_ROUND_TRIPS, 0)
+
+
 def test_another_curve_is_loaded_once(wire: Wire, root: Person, veteran: Person, measure: Any) -> None:
     wire.put("/api/levels", root, json=curve(0, 10))
     for expected in (2, 1):

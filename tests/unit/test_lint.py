@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rebootcamp.services.gamification.goals import compile_goal
-from rebootcamp.services.gamification.lint import Finding, LintedBadge, LintedChallenge, lint
+from rebootcamp.services.gamification.lint import Finding, LintedBadge, LintedChallenge, lint, reach_on_offer
 from rebootcamp.services.gamification.obstacles import Task
 from rebootcamp.services.gamification.rules import compile_rule, normalise
 from tests.stores import FIRST_CURVE
@@ -119,6 +119,8 @@ def test_what_can_just_be_earned_is_not_an_error(criterion: dict[str, Any], offe
 def test_one_closed_way_of_several_is_a_warning_all_of_them_an_error() -> None:
     closed, other = count(where={"category": "food"}), {"type": "quiz_completion", "value": 1}
     assert found([badge({"any": [closed, POINTS]})]) == [("warning", "badge:badge", "no_matching_challenge")]
+    twice = count(2, where={"category": "food"})
+    assert found([badge({"any": [closed, twice, POINTS]})]) == [("warning", "badge:badge", "no_matching_challenge")]
     assert found([badge({"any": [closed, other]})]) == [
         ("error", "badge:badge", "announced_event"),
         ("error", "badge:badge", "no_matching_challenge"),
@@ -159,6 +161,51 @@ def test_tiers_points_and_efforts_in_no_order_are_odd() -> None:
 def test_a_level_above_all_that_can_be_had_is_an_error() -> None:
     assert found([badge(POINTS, points=30)], ONCE, [0, 50, 51]) == [("error", "level:3", "level_out_of_reach")]
     assert found([badge(POINTS)], ONCE, [0, 30, 31]) == [("error", "level:3", "level_out_of_reach")]
+
+
+def test_a_level_that_takes_years_is_odd() -> None:
+    daily, season = challenge(1, points=1), challenge(2, "seasonal", points=90)
+    years = 5 * 365
+    assert found([badge(POINTS, points=100)], [daily, season], [0, 100 + 2 * years, 102 + 2 * years]) == [
+        ("warning", "level:3", "level_takes_years")
+    ]
+    (told,) = lint([], [daily, season], [0, 20 * 365], NOW)
+    assert "0 can be had once, then 1 a day, 90 a season. Who misses nothing needs 10 years." in told.message.en
+    assert "puis 1 par jour, 90 par saison. Sans rien manquer, il faut 10 ans." in told.message.fr
+
+
+def timed(number: int, criterion: dict[str, Any], cadence: str = "weekly") -> LintedChallenge:
+    rule = compile_goal(normalise(criterion), cadence, None, None, is_team=False)
+    return replace(challenge(number, cadence, points=50), rule=rule)
+
+
+def test_a_timed_challenge_gives_no_more_often_than_its_deeds_come_back() -> None:
+    water, energy = count(where={"category": "water"}), count(where={"category": "energy"})
+    once = [challenge(number, "once", category="water") for number in (1, 2)]
+    thrice = challenge(3, category="water", opens=NOW - DAY / 2, closes=NOW + DAY / 2)
+    assert thrice.offer.times == 3
+    reach = reach_on_offer([], [timed(9, water), timed(8, energy), *once, thrice], [0], NOW)
+    assert (reach.once, reach.limit) == (5 * 10 + 2 * 5 * 50, 5 * 10 + 2 * 5 * 50)
+    lasting = challenge(4)
+    reach = reach_on_offer([], [timed(9, water), timed(8, energy), *once, thrice, lasting], [0], NOW)
+    assert (reach.once, reach.again) == (5 * 10 + 5 * 50, {"weekly": 50, "daily": 10})
+
+
+def test_a_challenge_that_gives_a_badge_is_a_way_to_it() -> None:
+    giving = replace(challenge(1), reward_badge="badge")
+    closed, behind = badge(count(where={"category": "food"})), badge({"badge": "badge"}, "behind")
+    assert found([closed, behind], [giving]) == [("warning", "badge:badge", "no_matching_challenge")]
+    over = replace(giving, closes_at=NOW)
+    assert ("error", "badge:badge", "no_matching_challenge") in found([closed], [over, challenge(2)])
+    sleeping = badge(POINTS, is_active=False)
+    assert found([sleeping], [giving]) == [("error", "challenge:c1", "reward_inactive")]
+
+
+def test_a_timed_challenge_may_ask_for_a_badge_that_can_be_earned() -> None:
+    asking = [challenge(1), timed(2, {"all": [count(), {"badge": "badge"}]})]
+    assert found([badge(POINTS)], asking, FLOORS[:1]) == []
+    closed = badge(count(where={"category": "food"}))
+    assert ("error", "challenge:c2", "needs_unearnable_badge") in found([closed], asking, FLOORS[:1])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response, request
 
 from rebootcamp.schemas import badges as schemas
+from rebootcamp.schemas.base import PageArguments
 from rebootcamp.schemas.progress import AwardOut, render_award
 from rebootcamp.services import badges, progress
 from rebootcamp.services.gamification.rules import normalise
@@ -15,7 +16,7 @@ from rebootcamp.web.authentication import current_actor
 from rebootcamp.web.etags import etag_of, require_match, revalidated
 from rebootcamp.web.idempotency import idempotent
 from rebootcamp.web.languages import current_language
-from rebootcamp.web.paging import page_body
+from rebootcamp.web.paging import page_body, page_response
 from rebootcamp.web.parsing import Blueprint
 from rebootcamp.web.policies import requires
 from rebootcamp.web.responses import json_response
@@ -86,14 +87,13 @@ def preview_badge(body: dict[str, Any]) -> Response:
 
 @blueprint.route("/badges/<string:code>/rules")
 @requires("badge:write")
-@blueprint.response(200, schemas.RuleList)
+@blueprint.arguments(PageArguments, location="query")
+@blueprint.response(200, schemas.RulePage)
 @blueprint.alt_response(404, "NotFound")
-def list_rules(code: str) -> Response:
+def list_rules(query: dict[str, Any], code: str) -> Response:
     """List every rule that a badge had, newest first."""
-    rules, language = badges.list_rules(current_actor(), code), current_language()
-    say = badges.rule_teller(language)
-    items = [schemas.render_rule(rule, say(rule.criteria)) for rule in rules]
-    return json_response({"items": items})
+    found, say = badges.list_rules(current_actor(), code, query["page"]), badges.rule_teller(current_language())
+    return page_response(found, lambda rule: schemas.render_rule(rule, say(rule.criteria)))
 
 
 @blueprint.route("/badges/<string:code>/backfill")
@@ -107,11 +107,12 @@ def get_backfill(code: str) -> Response:
 
 @blueprint.route("/rules/lint")
 @requires("badge:write")
-@blueprint.response(200, schemas.FindingList)
-def lint_rules() -> Response:
-    """Tell what is wrong or odd with badges, levels and challenges."""
-    findings, language = badges.lint_rules(current_actor()), current_language()
-    return json_response({"items": [schemas.render_finding(finding, language) for finding in findings]})
+@blueprint.arguments(PageArguments, location="query")
+@blueprint.response(200, schemas.FindingPage)
+def lint_rules(query: dict[str, Any]) -> Response:
+    """List what is wrong or odd with badges, levels and challenges, errors first."""
+    found, language = badges.lint_rules(current_actor(), query["page"]), current_language()
+    return page_response(found, lambda finding: schemas.render_finding(finding, language))
 
 
 @blueprint.route("/users/<id:user_id>/badges", methods=["POST"])

@@ -125,11 +125,13 @@ def leave_challenge(challenge_id: int) -> None:
 @requires("challenge:read")
 @blueprint.arguments(ResultArguments, location="query")
 @blueprint.response(200, ResultsOut)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 @blueprint.alt_response(409, "Conflict")
 def get_results(query: dict[str, Any], challenge_id: int) -> Response:
     """Read the results of a window: provisional while it is open, fixed and hashed once it closed."""
-    return json_response(render_results(challenges.get_results(current_actor(), challenge_id, **query)))
+    results = challenges.get_results(current_actor(), challenge_id, **query)
+    return revalidated(render_results(results), "results", challenge_id)
 
 
 @blueprint.route("/submissions")

@@ -13,7 +13,7 @@ from rebootcamp.web.authentication import current_actor
 from rebootcamp.web.etags import etag_of, not_modified, require_match, revalidated
 from rebootcamp.web.idempotency import idempotent
 from rebootcamp.web.languages import current_language
-from rebootcamp.web.paging import page_body, page_response
+from rebootcamp.web.paging import page_body
 from rebootcamp.web.parsing import Blueprint
 from rebootcamp.web.policies import requires
 from rebootcamp.web.responses import json_response
@@ -87,11 +87,13 @@ def freeze_board(body: dict[str, str], board: str) -> Response:
 @requires("leaderboard:read")
 @blueprint.arguments(PageArguments, location="query")
 @blueprint.response(200, schemas.SnapshotPage)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def list_snapshots(query: dict[str, Any], board: str) -> Response:
     """List what was published of a board, newest first."""
     found = leaderboards.find_open_board(current_actor(), board, None)
-    return page_response(leaderboards.list_snapshots(found.name, query["page"]), schemas.render_snapshot)
+    page = leaderboards.list_snapshots(found.name, query["page"])
+    return revalidated(page_body(page, schemas.render_snapshot), "snapshots")
 
 
 @blueprint.route("/<string:board>/snapshots/<id:snapshot_id>")
@@ -101,10 +103,11 @@ def list_snapshots(query: dict[str, Any], board: str) -> Response:
 @blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def get_snapshot(query: dict[str, Any], board: str, snapshot_id: int) -> Response:
-    """Read a published board; the hash is of all its pages together."""
+    """Read a published board, or the places around one's own; the hash is of all its pages together."""
     snapshot = leaderboards.get_snapshot(board, snapshot_id)
-    page = leaderboards.list_snapshot_places(snapshot, query["page"])
-    return revalidated({**schemas.render_snapshot(snapshot), **page_body(page, schemas.render_place)}, "snapshot")
+    found = leaderboards.list_snapshot_places(current_actor(), snapshot, query["page"])
+    body = {"view": found.view, **page_body(found.page, schemas.render_place)}
+    return revalidated({**schemas.render_snapshot(snapshot), **body}, "snapshot")
 
 
 def _settings(found: leaderboards.BoardSettings) -> Response:

@@ -89,21 +89,30 @@ def list_awards(query: dict[str, Any], user_id: int) -> Response:
 @requires(None)
 @blueprint.arguments(schemas.ScoreArguments, location="query")
 @blueprint.response(200, schemas.ScorePage)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def list_score(query: dict[str, Any], user_id: int) -> Response:
     """List why the score is what it is; over all pages the points sum to it."""
+    etag = _line_etag("score", user_id, query)
+    if unchanged := not_modified(etag):
+        return unchanged
     found = progress.list_score(current_actor(), user_id, query["page"])
     names, language = current_badge_names(), current_language()
-    return page_response(found, lambda item: schemas.render_score_item(item, names, language))
+    return page_response(found, lambda item: schemas.render_score_item(item, names, language), etag)
 
 
 @blueprint.route("/<id:user_id>/streak")
 @requires(None)
 @blueprint.response(200, streaks.StreakOut)
+@blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def get_streak(user_id: int) -> Response:
     """Read how a learner's streak stands and why: one's own, or anybody's for staff."""
-    return _streak(progress.get_streak(current_actor(), user_id))
+    row, language = progress.get_streak_row(current_actor(), user_id), current_language()
+    etag = etag_of("streak", user_id, *progress.streak_versions_of(row), language)
+    if unchanged := not_modified(etag):
+        return unchanged
+    return json_response(streaks.render_streak(progress.streak_of(row), language), etag=etag)
 
 
 @blueprint.route("/me/freezes", methods=["POST"])
@@ -114,7 +123,7 @@ def get_streak(user_id: int) -> Response:
 @blueprint.alt_response(409, "Conflict")
 def place_freeze(body: dict[str, Any]) -> Response:
     """Protect today or a day to come with a freeze of one's bank."""
-    return _streak(progress.place_freeze(current_actor(), body["on"]), 201)
+    return _streak(progress.place_freeze(current_actor(), body["on"]))
 
 
 @blueprint.route("/me/freezes/<string:on>", methods=["DELETE"])
@@ -136,11 +145,11 @@ def cancel_freeze(on: str) -> None:
 @blueprint.alt_response(409, "Conflict")
 def repair_streak(body: dict[str, Any]) -> Response:
     """Mend a day missed lately, when that mends the streak."""
-    return _streak(progress.repair_streak(current_actor(), body["on"]), 201)
+    return _streak(progress.repair_streak(current_actor(), body["on"]))
 
 
-def _streak(view: progress.StreakView, status: int = 200) -> Response:
-    return json_response(streaks.render_streak(view, current_language()), status)
+def _streak(view: progress.StreakView) -> Response:
+    return json_response(streaks.render_streak(view, current_language()), 201)
 
 
 def _progress_etag(row: Any) -> str:

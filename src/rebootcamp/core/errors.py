@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from rebootcamp.core.languages import Text
 
@@ -50,6 +50,27 @@ class DomainError(Exception):
         return self.detail.resolve(language, **self.values)
 
 
+# What can be missing, and how a French sentence about it begins: its noun says whether it is ce, cet or cette.
+THINGS: Final[Mapping[str, str]] = {
+    "award": "Cette attribution de badge",
+    "back-fill": "Ce rattrapage",
+    "badge": "Ce badge",
+    "challenge": "Ce défi",
+    "completion": "Cette réussite",
+    "freeze": "Ce gel",
+    "group": "Ce groupe",
+    "leaderboard": "Ce classement",
+    "period": "Cette période",
+    "picture": "Cette image",
+    "resource": "Cette ressource",
+    "rest day": "Ce jour de repos",
+    "share link": "Ce lien de partage",
+    "snapshot": "Ce classement publié",
+    "submission": "Cette soumission",
+    "user": "Ce compte",
+}
+
+
 class NotFound(DomainError):
     """The thing does not exist, or is not the caller's to see."""
 
@@ -57,12 +78,11 @@ class NotFound(DomainError):
     code = "not_found"
     title = Text("Not found", "Introuvable")
     detail = Text(
-        "There is no such {thing}, or it is not yours to see.",
-        "Cet élément ({thing}) n'existe pas ou ne vous est pas accessible.",
+        "There is no such {thing}, or it is not yours to see.", "{cela} n'existe pas ou ne vous est pas accessible."
     )
 
     def __init__(self, thing: str = "resource") -> None:
-        super().__init__(thing=thing)
+        super().__init__(thing=thing, cela=THINGS[thing])
 
 
 class Forbidden(DomainError):

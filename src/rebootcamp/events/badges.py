@@ -10,9 +10,10 @@ from rebootcamp.events.facts import Fact
 
 @dataclass(frozen=True, kw_only=True)
 class BadgeAwarded(Fact):
-    """A learner holds a badge from now on. `origin` is `rule` or `manual`; `evidence` says what it rests on.
+    """A learner holds a badge from now on.
 
-    `expires_at` is an ISO 8601 instant, None when the badge is held without end.
+    `origin` is `rule`, `manual` or `challenge` (which gives it); `evidence` says what it rests on. `expires_at` is an
+    ISO 8601 instant, None when the badge is held without end.
     """
 
     type: ClassVar[str] = "badge.awarded"

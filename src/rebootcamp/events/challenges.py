@@ -12,7 +12,8 @@ from rebootcamp.events.facts import Fact
 class ChallengeFact(Fact, is_abstract=True):
     """Something about one completion; titles are kept as they were when it happened.
 
-    `is_goal`: of a timed challenge, which completes by itself when its criteria are met.
+    `is_goal`: of a timed challenge, which completes by itself when its criteria are met. `reward_badge`: code of the
+    badge that its completion gives.
     """
 
     completion_id: int
@@ -24,12 +25,14 @@ class ChallengeFact(Fact, is_abstract=True):
     cadence: str
     period: str
     is_goal: bool = False
+    reward_badge: str | None = None
 
     def payload(self) -> dict[str, Any]:
-        """Return the stored object; what most facts are not is left unsaid, as it was before there were goals."""
+        """Return the stored object; what most facts do not have is left unsaid, as it was before any did."""
         stored = super().payload()
-        if not self.is_goal:
-            del stored["is_goal"]
+        for name in ("is_goal", "reward_badge"):
+            if not stored[name]:
+                del stored[name]
         return stored
 
 

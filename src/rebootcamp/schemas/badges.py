@@ -14,19 +14,16 @@ from rebootcamp.schemas.base import (
     Boolean,
     Instant,
     Integer,
-    Message,
     PageArguments,
     RequestSchema,
     String,
     Text,
     page_of,
 )
-from rebootcamp.schemas.challenges import EvidenceIn
+from rebootcamp.schemas.challenges import CODE, EvidenceIn
 from rebootcamp.schemas.goals import AdvanceOut
 
-NOT_A_CODE = Message("Must be lower-case words joined by underscores.", "Mots en minuscules reliés par des tirets bas.")
 VALIDITY = validate.Range(1, 3660)
-CODE = validate.And(validate.Length(1, 60), validate.Regexp(r"^[a-z][a-z0-9_]*$", error=NOT_A_CODE))
 
 
 class BadgeTextsIn(RequestSchema):
@@ -148,10 +145,7 @@ class RuleOut(ma.Schema):
     created_by = fields.Integer(required=True, allow_none=True)
 
 
-class RuleList(ma.Schema):
-    """All rules of a badge, newest first."""
-
-    items = fields.List(fields.Nested(RuleOut), required=True)
+RulePage = page_of(RuleOut)
 
 
 class FindingOut(ma.Schema):
@@ -163,10 +157,7 @@ class FindingOut(ma.Schema):
     message = fields.String(required=True)
 
 
-class FindingList(ma.Schema):
-    """All findings of the lint, errors first."""
-
-    items = fields.List(fields.Nested(FindingOut), required=True)
+FindingPage = page_of(FindingOut)
 
 
 class ChangeOut(ma.Schema):

@@ -26,6 +26,10 @@ from rebootcamp.schemas.goals import AdvanceOut, MyTeamOut, Say, WindowOut, rend
 
 NOT_A_SLUG = Message("Must be lower-case words joined by hyphens.", "Mots en minuscules reliés par des traits d'union.")
 SLUG = validate.Regexp(r"^[a-z0-9]+(-[a-z0-9]+)*$", error=NOT_A_SLUG)
+NOT_A_CODE = Message("Must be lower-case words joined by underscores.", "Mots en minuscules reliés par des tirets bas.")
+CODE = validate.And(validate.Length(1, 60), validate.Regexp(r"^[a-z][a-z0-9_]*$", error=NOT_A_CODE))
+REWARD = {"description": "Code of the badge that completing it gives.", "example": "night_watch"}
+
 MAX_REASON = 500
 TEAM_TARGET = validate.Range(1, MAX_TEAM_TARGET)
 
@@ -88,6 +92,7 @@ class ChallengeCreate(RequestSchema):
         validate=TEAM_TARGET,
         metadata={"description": "What a group must reach together; `criteria` then say what each must give."},
     )
+    reward_badge = String(load_default=None, allow_none=True, validate=CODE, metadata=REWARD)
 
     @ma.post_load
     def gather_texts(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -120,6 +125,7 @@ class ChallengePatch(RequestSchema):
     criteria = fields.Dict(keys=fields.String(), allow_none=True)
     requires_joining = Boolean()
     team_target = Integer(allow_none=True, validate=TEAM_TARGET)
+    reward_badge = String(allow_none=True, validate=CODE, metadata=REWARD)
 
 
 class ChallengeArguments(PageArguments):
@@ -184,6 +190,7 @@ class ChallengeOut(ma.Schema):
     criteria_text = fields.String(required=True, allow_none=True)
     requires_joining = fields.Boolean(required=True)
     team_target = fields.Integer(required=True, allow_none=True)
+    reward_badge = fields.String(required=True, allow_none=True, metadata=REWARD)
     joined = fields.Boolean(required=True, metadata={"description": "Whether the caller takes part."})
     advance = fields.Nested(AdvanceOut, required=True, allow_none=True, metadata={"description": "Of a timed one."})
     window = fields.Nested(
@@ -202,7 +209,7 @@ class ChallengeOut(ma.Schema):
 
 
 class ChallengeDetail(ChallengeOut):
-    """One challenge: with the badges whose rules name it, and the caller's teams."""
+    """One challenge: with the badges that it gives or whose rules name it, and the caller's teams."""
 
     reward_badges = fields.List(fields.String(), required=True)
     teams = fields.List(fields.Nested(MyTeamOut), required=True)
@@ -331,6 +338,7 @@ def render_challenge(view: Any, language: str, say: Say, *, for_staff: bool) -> 
         "completed": view.completed,
         **render_pursuit(challenge, view.pursuit, say),
         "is_counting": view.is_counting,
+        "reward_badge": challenge.reward_badge,
         "translations": challenge.translations,
         "version": challenge.version,
     }

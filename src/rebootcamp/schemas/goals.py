@@ -49,6 +49,12 @@ class MyTeamOut(TeamOut):
     mine = fields.Integer(required=True)
 
 
+class PlacedTeamOut(TeamOut):
+    """A group with its place among all."""
+
+    place = fields.Integer(required=True)
+
+
 class ResultArguments(PageArguments):
     """Which window, and paging of its finishers."""
 
@@ -71,7 +77,7 @@ class FinisherOut(ma.Schema):
 
 
 class ResultsOut(ma.Schema):
-    """The outcome of one window."""
+    """The outcome of one window; where students see no more, the own place with its neighbours and the own teams."""
 
     challenge_id = fields.Integer(required=True)
     period = fields.String(required=True)
@@ -81,7 +87,7 @@ class ResultsOut(ma.Schema):
     )
     recorded_at = fields.DateTime(required=True, allow_none=True)
     participants = fields.Integer(
-        required=True, metadata={"description": "Who joined, completed, or did anything that counts."}
+        required=True, metadata={"description": "Who joined in the window, completed it, or gave to a team."}
     )
     completed = fields.Integer(required=True)
     finishers_hash = fields.String(
@@ -89,7 +95,9 @@ class ResultsOut(ma.Schema):
         allow_none=True,
         metadata={"description": "SHA-256 of all finishers in order, a line `<user_id> <completed_at>` for each."},
     )
-    teams = fields.List(fields.Nested(TeamOut), required=True)
+    view = fields.String(required=True, validate=validate.OneOf(("neighbours", "full")))
+    team_count = fields.Integer(required=True)
+    teams = fields.List(fields.Nested(PlacedTeamOut), required=True)
     items = fields.List(fields.Nested(FinisherOut), required=True)
     next_cursor = fields.String(required=True, allow_none=True)
 
@@ -120,7 +128,9 @@ def render_results(results: Any) -> dict[str, Any]:
         "participants": results.participants,
         "completed": results.completed,
         "finishers_hash": results.finishers_hash,
-        "teams": [{name: getattr(team, name) for name in TEAM} for team in results.teams],
+        "view": results.view,
+        "team_count": results.team_count,
+        "teams": [{name: getattr(team, name) for name in (*TEAM, "place")} for team in results.teams],
         "items": [
             {
                 "place": one.place,

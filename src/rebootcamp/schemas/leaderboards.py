@@ -133,8 +133,9 @@ class SnapshotPlaceOut(PlaceOut):
 
 
 class SnapshotPlacesOut(SnapshotOut):
-    """A page of a published board."""
+    """A page of a published board, or the places around the caller's where students see no more."""
 
+    view = fields.String(required=True, validate=validate.OneOf(VIEWS))
     items = fields.List(fields.Nested(SnapshotPlaceOut), required=True)
     next_cursor = fields.String(required=True, allow_none=True)
 

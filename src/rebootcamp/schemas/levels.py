@@ -86,7 +86,9 @@ class MoverOut(ma.Schema):
 
 
 class CurvePreviewOut(ma.Schema):
-    """What a curve would change; `reachable_xp` is null where challenges repeat without limit."""
+    """What a curve would change; `reachable_xp` is null where challenges repeat for ever: then
+    `reachable_once` can be had, and `reachable_again` in every period of a cadence.
+    """
 
     up = fields.Integer(required=True)
     down = fields.Integer(required=True)
@@ -94,6 +96,10 @@ class CurvePreviewOut(ma.Schema):
     levels = fields.List(fields.Nested(PreviewLevelOut), required=True)
     sample = fields.List(fields.Nested(MoverOut), required=True)
     reachable_xp = fields.Integer(required=True, allow_none=True)
+    reachable_once = fields.Integer(required=True)
+    reachable_again = fields.Dict(
+        keys=fields.String(), values=fields.Integer(), required=True, metadata={"example": {"daily": 12, "weekly": 50}}
+    )
     unreachable = fields.List(fields.Integer(), required=True)
     took_ms = fields.Float(required=True)
 
@@ -154,7 +160,9 @@ def render_preview(preview: Any) -> dict[str, Any]:
         "unchanged": ways[0],
         "levels": [{"number": n, "before": before[n], "after": after[n]} for n in numbers],
         "sample": preview.sample,
-        "reachable_xp": preview.reach,
+        "reachable_xp": preview.reach.limit,
+        "reachable_once": preview.reach.once,
+        "reachable_again": preview.reach.again,
         "unreachable": preview.unreachable,
         "took_ms": preview.took_ms,
     }

@@ -21,7 +21,7 @@ from rebootcamp.core.languages import Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.models.sql.calendar import RestDay
 from rebootcamp.models.sql.operations import AppMeta
-from rebootcamp.storage.transactions import transaction
+from rebootcamp.storage.transactions import transaction, unsettle
 
 ORDER: Final = "calendar"
 DATES: Final = ("weekday", "starts_on", "ends_on")
@@ -154,4 +154,5 @@ def _for_edit(session: Session, rest_id: int, version: int | None) -> RestDay:
 
 
 def _touch_calendar(session: Session) -> None:
+    unsettle()
     session.execute(sa.update(AppMeta).values(calendar_version=AppMeta.calendar_version + 1))

@@ -19,7 +19,8 @@ from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all, fetch_one
 
 _VERSION: Final = """
-    SELECT s.last_seq, m.catalogue_version FROM learner_states s CROSS JOIN app_meta m WHERE s.user_id = %(user_id)s"""
+    SELECT s.last_seq, concat_ws('.', m.store_id, m.epoch, m.catalogue_version) AS catalogue_version
+    FROM learner_states s CROSS JOIN app_meta m WHERE s.user_id = %(user_id)s"""
 
 _OF_LEARNER: Final = """
     SELECT d.*, ch.slug, ch.category, ch.translations, ch.co2e_source FROM (
@@ -93,7 +94,7 @@ class PlatformSavings:
     learners: int
 
 
-def get_savings_version(actor: Actor, user_id: int) -> tuple[int, int]:
+def get_savings_version(actor: Actor, user_id: int) -> tuple[int, str]:
     """Return what a learner's savings depend on: the newest event and the catalogue; raise `NotFound`."""
     actor.require_self_or("progress:read_any", user_id)
     row = fetch_one(_VERSION, {"user_id": user_id})

@@ -10,18 +10,18 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField, NotFound, StaleEdit
 from rebootcamp.core.languages import Text
 from rebootcamp.models.sql.levels import CURVE_VERSION, LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
+from rebootcamp.services.badges import get_reach
 from rebootcamp.services.gamification.curves import curve_at, load_curve
 from rebootcamp.services.gamification.levels import Curve, Level, Step, curve_of, first_fault, level_of, unreachable
-from rebootcamp.services.gamification.reach import Offer, reachable_xp
+from rebootcamp.services.gamification.reach import Reach
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all, fetch_one
-from rebootcamp.storage.transactions import transaction
+from rebootcamp.storage.transactions import transaction, unsettle
 
 SAMPLE: Final = 20
 
@@ -39,11 +39,6 @@ _MOVES: Final = """
             ORDER BY u.id)
         FROM users u JOIN learner_states s ON s.user_id = u.id WHERE u.id = ANY (m.examples)) END AS sample
     FROM moves m ORDER BY m.before, m.after"""
-
-_OFFERS: Final = """
-    SELECT points, cadence, coalesce(starts_at, created_at) AS opens_at, ends_at AS closes_at FROM challenges
-    WHERE is_published AND archived_at IS NULL AND (ends_at IS NULL OR ends_at > %(now)s)"""
-_BADGE_POINTS: Final = "SELECT points FROM badge_definitions WHERE is_active"
 
 # The event that crossed the floor last: a revocation may have led below it in between.
 _WHY: Final = f"""
@@ -70,11 +65,11 @@ class CurveView:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a curve would change. `moves` count learners by level before and after; `reach` None: without limit."""
+    """What a curve would change. `moves` count learners by level before and after; `reach`: the XP to be had."""
 
     moves: Sequence[Row]
     levels: int
-    reach: int | None
+    reach: Reach
     unreachable: list[int]
     took_ms: float
 
@@ -97,7 +92,10 @@ class LevelReasons:
 def get_curve(actor: Actor) -> CurveView:
     """Return the curve in force."""
     version, curve = load_curve()
-    return CurveView(version, curve, unreachable(curve, _reach()) if actor.can("level:write") else None)
+    if not actor.can("level:write"):
+        return CurveView(version, curve, None)
+    reach = get_reach([level.xp_floor for level in curve])
+    return CurveView(version, curve, unreachable(curve, reach.limit))
 
 
 def replace_curve(actor: Actor, steps: Sequence[Step], version: str | None) -> CurveView:
@@ -109,6 +107,7 @@ def replace_curve(actor: Actor, steps: Sequence[Step], version: str | None) -> C
         meta = session.scalars(sa.select(AppMeta).with_for_update().execution_options(populate_existing=True)).one()
         if version is not None and version != f"{meta.store_id}.{meta.epoch}.{meta.levels_version}":
             raise StaleEdit
+        unsettle()
         meta.levels_version += 1
         session.execute(sa.delete(LevelDefinition))
         session.add_all(
@@ -124,10 +123,10 @@ def preview_curve(actor: Actor, steps: Sequence[Step]) -> Preview:
     actor.require("level:write")
     _verify(steps)
     started = perf_counter()
-    moves = fetch_all(_MOVES, {"floors": [step.xp_floor for step in steps]})
-    reach = _reach()
+    floors = [step.xp_floor for step in steps]
+    moves, reach = fetch_all(_MOVES, {"floors": floors}), get_reach(floors)
     took_ms = round((perf_counter() - started) * 1000, 2)
-    return Preview(moves, len(steps), reach, unreachable(curve_of(steps), reach), took_ms)
+    return Preview(moves, len(steps), reach, unreachable(curve_of(steps), reach.limit), took_ms)
 
 
 def explain_level(actor: Actor, user_id: int) -> LevelReasons:
@@ -138,11 +137,6 @@ def explain_level(actor: Actor, user_id: int) -> LevelReasons:
         raise NotFound("user")
     level = level_of(row["xp_total"], curve_at(row["curve_version"]))
     return LevelReasons(level, row["xp_total"], row["reasons"], row["crossing"])
-
-
-def _reach() -> int | None:
-    offers = (Offer(**row) for row in fetch_all(_OFFERS, {"now": clock.now()}))
-    return reachable_xp(offers, (row["points"] for row in fetch_all(_BADGE_POINTS, {})))
 
 
 def _verify(steps: Sequence[Step]) -> None:

@@ -44,6 +44,7 @@ QUERY_CANCELED = "57014"
 
 READS = "reads"  # the bind whose connections stay in autocommit
 OPEN = "transaction_open"  # key in `Session.info`, set by `transaction()`
+UNSETTLED = "unsettled"  # another one, set by `unsettle()`
 
 SESSION_LIMITS = {
     "statement_timeout": "5s",

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from rebootcamp.core.errors import Busy, DatabaseUnavailable
-from rebootcamp.storage.sql import OPEN, QUERY_CANCELED, READS, Row, db, is_connection_failure
+from rebootcamp.storage.sql import OPEN, QUERY_CANCELED, READS, UNSETTLED, Row, db, is_connection_failure
 
 CONNECTION: Final = "connection"  # key in `Session.info`, for the length of a transaction
 
@@ -78,6 +78,14 @@ def run_apart(statement: str, parameters: Parameters) -> None:
 def in_transaction() -> bool:
     """Tell whether `transaction()` is open here."""
     return bool(db.session.registry.has() and db.session().info.get(OPEN))
+
+
+def is_settled() -> bool:
+    """Tell whether what is read here may be remembered: it may not while an edit of it could still be undone.
+
+    Then its version could come again with another content.
+    """
+    return not (db.session.registry.has() and db.session().info.get(UNSETTLED))
 
 
 def _run_in_transaction(*calls: _Call) -> Sequence[Row]:

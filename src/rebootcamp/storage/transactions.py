@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from rebootcamp.core.errors import Busy, DatabaseUnavailable, DomainError, OutcomeUnknown
 from rebootcamp.core.failpoints import failpoint
-from rebootcamp.storage.sql import OPEN, QUERY_CANCELED, db, is_connection_failure
+from rebootcamp.storage.sql import OPEN, QUERY_CANCELED, UNSETTLED, db, is_connection_failure
 
 LOCK_NOT_AVAILABLE, DEADLOCK = "55P03", "40P01"
 
@@ -40,6 +40,11 @@ def transaction() -> Iterator[Session]:
         # A no-op after a commit; on every other way out it undoes the work.
         _roll_back(session)
         session.info.clear()
+
+
+def unsettle() -> None:
+    """Say that the open transaction changes what is remembered under a version: see `statements.is_settled`."""
+    db.session().info[UNSETTLED] = True
 
 
 @contextmanager

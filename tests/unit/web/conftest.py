@@ -69,7 +69,7 @@ class SeatsExhausted(DomainError):
 
 FAILURES: dict[str, Any] = {
     "seats": lambda: SeatsExhausted(capacity=12),
-    "not-found": lambda: NotFound("thing"),
+    "not-found": lambda: NotFound("challenge"),
     "forbidden": Forbidden,
     "unauthenticated": NoToken,
     "stale": StaleEdit,

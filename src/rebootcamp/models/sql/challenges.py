@@ -18,7 +18,8 @@ class Challenge(Base):
     """An ecological action; archived rather than deleted, because completions refer to it.
 
     One with `criteria` is timed: it completes by itself. `opens_on` and `closes_on` are the local dates between which
-    its deeds count, the dates of `starts_at` and `ends_at` where they were set.
+    its deeds count, the dates of `starts_at` and `ends_at` where they were set. Completing it
+    gives the badge `reward_badge`.
     """
 
     __tablename__ = "challenges"
@@ -64,6 +65,7 @@ class Challenge(Base):
     closes_on: Mapped[date | None]
     requires_joining: Mapped[bool] = mapped_column(default=False)
     team_target: Mapped[int | None]
+    reward_badge: Mapped[str | None] = mapped_column(sa.ForeignKey("badge_definitions.code"))
     archived_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
     version: Mapped[int] = mapped_column(default=1)
     created_by: Mapped[int | None] = mapped_column(sa.ForeignKey("users.id"))
@@ -114,6 +116,9 @@ class ChallengeCompletion(Base):
             "id",
             postgresql_where=sa.text("co2e_grams = 0"),
         ),
+        sa.Index(
+            "ix_challenge_completions_mine", "challenge_id", "user_id", postgresql_where=sa.text("co2e_grams = 0")
+        ),
         sa.Index("ix_challenge_completions_pending", "id", postgresql_where=sa.text("status = 'pending'")),
         sa.Index(
             "ix_challenge_completions_days",
@@ -151,6 +156,12 @@ class ChallengeParticipation(Base):
             postgresql_where=sa.text("left_at IS NULL"),
         ),
         sa.Index("ix_challenge_participations_stays", "user_id", "challenge_id"),
+        sa.Index(
+            "ix_challenge_participations_past",
+            "challenge_id",
+            "left_at",
+            postgresql_where=sa.text("left_at IS NOT NULL"),
+        ),
         sa.CheckConstraint("left_at >= joined_at", name="stay_is_ordered"),
     )
 

@@ -94,6 +94,7 @@ class LeaderboardPlace(Base):
     """One place of a published board."""
 
     __tablename__ = "leaderboard_places"
+    __table_args__ = (sa.Index("ix_leaderboard_places_mine", "snapshot_id", "user_id"),)
 
     # Checked at the commit: the places come first, because the hash in the head is made of them.
     snapshot_id: Mapped[int] = mapped_column(

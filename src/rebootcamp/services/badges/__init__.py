@@ -14,7 +14,7 @@ from rebootcamp.services.badges.catalogue import (
 )
 from rebootcamp.services.badges.definitions import create_badge, list_rules, update_badge
 from rebootcamp.services.badges.errors import AlreadyHeld, CodeTaken, NotHeld
-from rebootcamp.services.badges.lint import lint_catalogue, lint_rules
+from rebootcamp.services.badges.lint import get_reach, lint_catalogue, lint_rules
 from rebootcamp.services.badges.preview import Preview, preview_badge
 from rebootcamp.services.badges.why import rule_teller, say_rule, why_award
 
@@ -34,6 +34,7 @@ __all__ = [
     "expire_awards",
     "get_backfill",
     "get_badge",
+    "get_reach",
     "lint_catalogue",
     "lint_rules",
     "list_badges",

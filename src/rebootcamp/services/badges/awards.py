@@ -17,7 +17,8 @@ from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.journal import Recorded, lock_line, record
 from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant
 from rebootcamp.services.badges.errors import AlreadyHeld, NotHeld
-from rebootcamp.services.gamification.progression import AUTOMATIC, EXPIRED, expiry_of, revocation_of
+from rebootcamp.services.gamification.progression import EXPIRED, expiry_of, revocation_of
+from rebootcamp.services.gamification.reasons import refuse_reserved
 from rebootcamp.storage.transactions import transaction
 
 EXPIRED_A_TURN: Final = 100
@@ -64,10 +65,7 @@ def award_badge(
 def revoke_badge(actor: Actor, user_id: int, code: str, *, reason: str) -> Recorded:
     """Take a badge back, with the points it gave. Raises `NotFound`, `NotHeld`, `InvalidField`."""
     actor.require("badge:write")
-    if reason in AUTOMATIC:
-        # These words say that the engine took it, and that it may be earned again.
-        message = Text("Say it in your own words.", "Dites-le avec vos propres mots.")
-        raise InvalidField("/reason", message, "reserved")
+    refuse_reserved(reason)
     with transaction():
         held = lock_line(user_id).held_badges.get(code)
         if held is None:

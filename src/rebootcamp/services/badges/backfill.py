@@ -23,7 +23,7 @@ def get_backfill(actor: Actor, code: str) -> BackfillJob:
     with transaction() as session:
         job = session.scalar(statement)
     if job is None:
-        raise NotFound("backfill")
+        raise NotFound("back-fill")
     return job
 
 

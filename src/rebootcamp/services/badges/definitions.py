@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField, NotFound, StaleEdit
 from rebootcamp.core.languages import Text
+from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.models.sql.badges import BadgeDefinition, BadgeGrant, BadgeRule, RuleMeasure
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
 from rebootcamp.models.sql.operations import AppMeta
@@ -21,9 +22,10 @@ from rebootcamp.services.gamification.goals import goal_of
 from rebootcamp.services.gamification.jobs import enqueue, supersede
 from rebootcamp.services.gamification.measures import KEPT, Measure
 from rebootcamp.services.gamification.rules import compile_rule, named_badges, normalise
-from rebootcamp.storage.transactions import transaction, translating
+from rebootcamp.storage.transactions import transaction, translating, unsettle
 
-_RULE_FIELDS = ("criteria", "is_active")
+RULES_ORDER: Final = "rules"
+_RULE_FIELDS: Final = ("criteria", "is_active")
 
 
 def create_badge(actor: Actor, fields: Mapping[str, Any]) -> BadgeDefinition:
@@ -80,15 +82,17 @@ def update_badge(
     return badge
 
 
-def list_rules(actor: Actor, code: str) -> list[BadgeRule]:
-    """Return every rule that a badge had, newest first. Raises `NotFound`."""
+def list_rules(actor: Actor, code: str, page: PageRequest) -> Page[BadgeRule]:
+    """List every rule that a badge had, newest first. Raises `NotFound`."""
     actor.require("badge:write")
     statement = sa.select(BadgeRule).where(BadgeRule.badge_code == code).order_by(BadgeRule.version.desc())
+    if (key := page.key(RULES_ORDER, (int,))) is not None:
+        statement = statement.where(BadgeRule.version < key[0])
     with transaction() as session:
-        rules = list(session.scalars(statement))
-    if not rules:
-        raise NotFound("badge")
-    return rules
+        if session.get(BadgeDefinition, code) is None:
+            raise NotFound("badge")
+        rules = session.scalars(statement.limit(page.limit + 1)).all()
+    return paginate(rules, page.limit, RULES_ORDER, lambda rule: (rule.version,))
 
 
 def refuse_unknown_badges(session: Session, criteria: Mapping[str, Any], code: str | None) -> None:
@@ -102,11 +106,22 @@ def refuse_unknown_badges(session: Session, criteria: Mapping[str, Any], code: s
             raise InvalidField(pointer, message, "invalid_criteria")
 
 
+def refuse_unknown_reward(session: Session, code: str | None) -> None:
+    """Raise `InvalidField` for a badge that no challenge can give: unknown, or not active."""
+    if code is None:
+        return
+    badge = session.get(BadgeDefinition, code, populate_existing=True)
+    if badge is None or not badge.is_active:
+        message = Text(f"There is no active badge “{code}”.", f"Il n'existe pas de badge actif « {code} ».")
+        raise InvalidField("/reward_badge", message, "unknown_badge")
+
+
 def touch_rules(session: Session) -> None:
     """Begin a new version of the rules, with exactly the counters that they need.
 
     A counter that comes anew is complete for nobody until the back-fill has been there.
     """
+    unsettle()
     version = session.scalar(
         sa.update(AppMeta)
         .values(rules_version=AppMeta.rules_version + 1, catalogue_version=AppMeta.catalogue_version + 1)
@@ -142,7 +157,7 @@ def _rules_in_use(session: Session) -> Iterable[Mapping[str, Any]]:
     is_held = sa.exists().where(
         BadgeGrant.badge_code == BadgeRule.badge_code,
         BadgeGrant.rule_version == BadgeRule.version,
-        BadgeGrant.origin == "rule",
+        BadgeGrant.origin != "manual",
         BadgeGrant.revoked_at.is_(None),
     )
     statement = sa.select(BadgeRule.criteria).join(BadgeDefinition, BadgeDefinition.code == BadgeRule.badge_code)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final
 
-from rebootcamp.core.languages import Text
+from rebootcamp.core.languages import Text, pick
 from rebootcamp.services.badges.catalogue import Labels, current_labels
 from rebootcamp.services.gamification.words import in_words, names_a_badge
 
 _BY_HAND: Final = Text("Given by hand: {reason}", "Remis par l'équipe : {reason}")
+_BY_CHALLENGE: Final = Text("For the challenge “{title}”", "Pour le défi « {title} »")
 _BY_RULE: Final = Text("{words} — {seen} (rule version {version})", "{words} — {seen} (règle version {version})")
 _MET: Final = Text("met", "rempli")
 
@@ -31,6 +32,8 @@ def why_award(award: Mapping[str, Any], labels: Labels, language: str) -> str:
     evidence = award["evidence"] or {}
     if award["origin"] == "manual":
         return _BY_HAND.resolve(language, reason=evidence.get("reason", "–"))
+    if award["origin"] == "challenge":
+        return _BY_CHALLENGE.resolve(language, title=pick(evidence["titles"], language))
     criteria = labels.rules.get((award["badge"], award["rule_version"]))
     # Awards of the first version kept their only reading beside the event.
     readings = evidence.get("readings", [evidence] if "counter" in evidence else [])

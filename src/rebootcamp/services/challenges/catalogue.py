@@ -23,7 +23,7 @@ from rebootcamp.core.pages import Page, PageRequest, paginate
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion, ChallengeResult
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.models.sql.progress import LearnerState
-from rebootcamp.services.badges.definitions import refuse_unknown_badges, touch_rules
+from rebootcamp.services.badges.definitions import refuse_unknown_badges, refuse_unknown_reward, touch_rules
 from rebootcamp.services.challenges.errors import ChallengeInUse, SlugTaken
 from rebootcamp.services.challenges.teams import TeamStanding, forget, my_teams
 from rebootcamp.services.gamification.curves import curve_at
@@ -38,7 +38,8 @@ from rebootcamp.storage.transactions import transaction, translating
 
 ORDER: Final = "challenges"
 FILTERS: Final = ("category", "difficulty", "cadence")
-COUNTED_BY: Final = FILTERS
+# What completions were counted by, and what was given for them, stays as it was.
+COUNTED_BY: Final = (*FILTERS, "reward_badge")
 
 
 BOUNDS: Final = frozenset({"starts_at", "ends_at"})
@@ -102,8 +103,11 @@ def get_challenge(actor: Actor, challenge_id: int) -> ChallengeView:
         is_listed = challenge.is_published and challenge.archived_at is None
         if not is_listed and not actor.can("challenge:write"):
             raise NotFound("challenge")
-        rewards = rules_at(row.rules_version, row.curve_version).rewards(challenge_id)
-        return replace(_view(actor, now, row), reward_badges=rewards, teams=_teams(session, actor, challenge, now))
+        book = rules_at(row.rules_version, row.curve_version)
+        rewards = {*book.rewards(challenge_id), *(book.badges.keys() & {challenge.reward_badge})}
+        return replace(
+            _view(actor, now, row), reward_badges=sorted(rewards), teams=_teams(session, actor, challenge, now)
+        )
 
 
 def create_challenge(actor: Actor, fields: Mapping[str, Any]) -> Challenge:
@@ -114,6 +118,7 @@ def create_challenge(actor: Actor, fields: Mapping[str, Any]) -> Challenge:
     challenge.slug = challenge.slug or _slug_of(challenge.translations)
     _verify(challenge, actor.days.rule.timezone, BOUNDS)
     with transaction() as session, translating({"uq_challenges_slug": SlugTaken()}):
+        refuse_unknown_reward(session, challenge.reward_badge)
         session.add(challenge)
         session.flush()
         _announce(session, challenge, was_timed=False, is_recounted=False)
@@ -132,6 +137,7 @@ def update_challenge(actor: Actor, challenge_id: int, changes: Mapping[str, Any]
         is_recounted = any(name in fixed and getattr(challenge, name) != changes[name] for name in changes)
         if is_recounted and session.scalar(sa.select(_is_in_use(challenge_id))):
             raise ChallengeInUse
+        refuse_unknown_reward(session, changes.get("reward_badge"))
         for name, value in changes.items():
             setattr(challenge, name, value)
         challenge.updated_at = clock.now()

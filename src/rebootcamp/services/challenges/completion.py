@@ -30,7 +30,7 @@ from rebootcamp.storage.transactions import transaction
 _OPEN: Final = f"""
     SELECT {LINE_COLUMNS}, {CALLER_COLUMNS},
         c.id, c.slug, c.category, c.difficulty, c.cadence, c.validation, c.points, c.co2e_grams, c.answers,
-        c.translations, c.is_published AND c.archived_at IS NULL AS is_listed,
+        c.translations, c.reward_badge, c.is_published AND c.archived_at IS NULL AS is_listed,
         c.starts_at, c.ends_at,
         (c.starts_at IS NULL OR c.starts_at <= %(now)s) AND (c.ends_at IS NULL OR c.ends_at > %(now)s) AS is_in_time
     FROM {LINE_TABLES} CROSS JOIN challenges c
@@ -67,6 +67,7 @@ class OpenChallenge:
     co2e_grams: int
     answers: list[str]
     translations: dict[str, Any]
+    reward_badge: str | None
     starts_at: datetime | None
     ends_at: datetime | None
     is_listed: bool
@@ -133,6 +134,7 @@ def described(challenge: Challenge | OpenChallenge, completion: ChallengeComplet
         "cadence": challenge.cadence,
         "period": completion.period,
         "is_goal": challenge.validation == "criteria",
+        "reward_badge": challenge.reward_badge,
     }
 
 

@@ -149,4 +149,5 @@ def _described(line: LearnerLine, goal: Goal, row: Row) -> dict[str, Any]:
         "cadence": goal.cadence,
         "period": row["period"],
         "is_goal": True,
+        "reward_badge": goal.reward_badge,
     }

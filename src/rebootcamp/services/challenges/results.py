@@ -23,57 +23,54 @@ from rebootcamp.core.challenges import days_of
 from rebootcamp.core.days import ONE_DAY, ended_everywhere
 from rebootcamp.core.errors import DomainError, InvalidField, NotFound
 from rebootcamp.core.languages import Text
-from rebootcamp.core.pages import Page, PageRequest, paginate
+from rebootcamp.core.pages import Page, PageRequest, foreign_cursor
 from rebootcamp.core.turns import IsOver, never
 from rebootcamp.events.store import STREAM_ROWS, has_waiting
-from rebootcamp.models.sql.accounts import LISTED_NAME, User
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion, ChallengeResult
 from rebootcamp.services.challenges.catalogue import get_challenge
 from rebootcamp.services.challenges.errors import NotTimed
+from rebootcamp.services.challenges.finishers import Finish, Finisher, finishers_around, list_finishers
 from rebootcamp.services.challenges.rewards import settle_teams
 from rebootcamp.services.challenges.teams import TeamStanding, own_parts, team_standings
-from rebootcamp.services.gamification.goals import GRAIN_OF, Goal, goal_of
+from rebootcamp.services.gamification.goals import Goal, goal_of
 from rebootcamp.services.gamification.jobs import is_counting
-from rebootcamp.services.gamification.measures import start_of
+from rebootcamp.services.groups import list_group_ids
+from rebootcamp.services.leaderboards import FULL, NEIGHBOURS, sees_all
 from rebootcamp.storage.transactions import transaction
 
 log = structlog.get_logger(__name__)
 
-ORDER: Final = "finishers"
 TEAMS_SHOWN: Final = 100
 WINDOWS_A_TURN: Final = 20
-# Whoever joined, completed, or did anything that counts.
+# Whoever joined in the window, completed, or gave to a team: no question about anybody else.
 _PARTICIPANTS: Final = sa.text("""
-    SELECT count(*) FROM learner_states s
-    WHERE EXISTS (
-        SELECT 1 FROM challenge_participations p WHERE p.user_id = s.user_id AND p.challenge_id = :challenge_id
-            AND p.joined_at < :closes_at AND (p.left_at IS NULL OR p.left_at >= :opens_at))
-    OR EXISTS (
-        SELECT 1 FROM challenge_completions d WHERE d.user_id = s.user_id AND d.challenge_id = :challenge_id
-            AND d.period = :period AND d.status = 'validated')
-    OR EXISTS (
-        SELECT 1 FROM unnest(CAST(:keys AS text[])) AS k (key)
-        WHERE CASE jsonb_typeof(s.counters -> k.key)
-            WHEN 'number' THEN true
-            WHEN 'string' THEN EXISTS (
-                SELECT 1 FROM string_to_table(s.counters ->> k.key, ',') AS part
-                WHERE CAST(:first AS text) IS NULL OR left(part, 10) = :first) END)""")
+    WITH finished AS MATERIALIZED (
+        SELECT user_id FROM challenge_completions
+        WHERE challenge_id = :challenge_id AND period = :period AND co2e_grams = 0 AND status = 'validated'
+    )
+    SELECT (SELECT count(*) FROM finished) + count(*) FROM (
+        SELECT user_id FROM challenge_participations
+        WHERE challenge_id = :challenge_id AND left_at IS NULL AND joined_at < :closes_at
+        UNION SELECT user_id FROM challenge_participations
+        WHERE challenge_id = :challenge_id AND left_at >= :opens_at AND joined_at < :closes_at
+        UNION SELECT user_id FROM team_contributions
+        WHERE challenge_id = :challenge_id AND period = :period AND value > 0) AS p
+    WHERE NOT EXISTS (SELECT 1 FROM finished f WHERE f.user_id = p.user_id)""")
 
 
 @dataclass(frozen=True)
-class Finisher:
-    """One completion, with its place by time; the name is today's, None for who is not listed."""
+class PlacedTeam(TeamStanding):
+    """A team with its place among all."""
 
-    place: int
-    user_id: int
-    display_name: str | None
-    completed_at: datetime
-    completion_id: int
+    place: int = 0
 
 
 @dataclass(frozen=True)
 class Results:
-    """The outcome of one window. `recorded_at` and `finishers_hash` are None while it is provisional."""
+    """The outcome of one window. `recorded_at` and `finishers_hash` are None while it is provisional.
+
+    `view` tells whether the reader may see all of it, or the own place with its neighbours and the own teams.
+    """
 
     challenge_id: int
     period: str
@@ -81,8 +78,10 @@ class Results:
     closed_on: date | None
     participants: int
     completed: int
+    view: str
     finishers: Page[Finisher]
-    teams: Sequence[TeamStanding]
+    teams: Sequence[PlacedTeam]
+    team_count: int
     finishers_hash: str | None
     recorded_at: datetime | None
 
@@ -103,9 +102,10 @@ def get_results(actor: Actor, challenge_id: int, period: str | None, page: PageR
     with transaction() as session:
         recorded = session.get(ChallengeResult, (challenge_id, name), populate_existing=True)
         outcome = _recorded(session, recorded, actor) if recorded else _provisional(session, goal, day, name, actor)
-        finishers = _finishers(session, challenge_id, name, recorded, page)
-    bounds = (recorded.opened_on, recorded.closed_on) if recorded else (window[0] or day, window[1])
-    return Results(challenge_id, name, *bounds, finishers=finishers, **outcome)
+        finish = Finish(challenge_id, name, recorded.recorded_at if recorded else None)
+        seen = _seen(session, actor, finish, outcome.pop("teams"), page)
+    opened_on, closed_on = (recorded.opened_on, recorded.closed_on) if recorded else (window[0] or day, window[1])
+    return Results(challenge_id=challenge_id, period=name, opened_on=opened_on, closed_on=closed_on, **seen, **outcome)
 
 
 def close_windows(is_over: IsOver = never) -> int:
@@ -154,6 +154,25 @@ def _day_in(goal: Goal, period: str | None, today: date) -> date:
     return goal.opens_on if goal.opens_on and first < goal.opens_on <= last else first
 
 
+def _seen(
+    session: Session, actor: Actor, finish: Finish, teams: Sequence[TeamStanding], page: PageRequest
+) -> dict[str, Any]:
+    """Return what the reader may see of those who finished and of the teams."""
+    placed = [PlacedTeam(**vars(team), place=place) for place, team in enumerate(teams, 1)]
+    if sees_all(actor):
+        finishers = list_finishers(session, finish, page)
+        return {"view": FULL, "finishers": finishers, "teams": placed[:TEAMS_SHOWN], "team_count": len(placed)}
+    if page.cursor is not None:
+        raise foreign_cursor()
+    own = set(list_group_ids(actor.user_id))
+    return {
+        "view": NEIGHBOURS,
+        "finishers": Page(finishers_around(session, finish, actor.user_id)),
+        "teams": [team for team in placed if team.mine or team.group_id in own],
+        "team_count": len(placed),
+    }
+
+
 def _recorded(session: Session, result: ChallengeResult, actor: Actor) -> dict[str, Any]:
     parts = own_parts(session, result.challenge_id, result.period, actor.user_id) if result.teams else {}
     return {
@@ -171,20 +190,17 @@ def _provisional(session: Session, goal: Goal, day: date, period: str, actor: Ac
     return {
         "participants": _participants(session, goal, day, period),
         "completed": session.scalar(completed) or 0,
-        "teams": teams[:TEAMS_SHOWN],
+        "teams": teams,
         "finishers_hash": None,
         "recorded_at": None,
     }
 
 
 def _participants(session: Session, goal: Goal, day: date, period: str) -> int:
-    grain = GRAIN_OF[goal.cadence]
     first, last = goal.window(day) or (None, None)
     parameters = {
         "challenge_id": goal.challenge_id,
         "period": period,
-        "keys": sorted(measure.key for measure in goal.measures - {goal.done}),
-        "first": start_of(grain, day).isoformat() if grain else None,
         "opens_at": datetime.combine(first or date.min, time.min, tzinfo=UTC),
         "closes_at": ended_everywhere(last) if last else datetime.max.replace(tzinfo=UTC),
     }
@@ -192,44 +208,7 @@ def _participants(session: Session, goal: Goal, day: date, period: str) -> int:
 
 
 def _validly(challenge_id: int, period: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return *_of_window(challenge_id, period), ChallengeCompletion.status == "validated"
-
-
-def _of_window(challenge_id: int, period: str) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions by which the index of finishers is found: what is timed saves nothing of its own."""
-    table = ChallengeCompletion
-    return table.challenge_id == challenge_id, table.period == period, table.co2e_grams == sa.literal_column("0")
-
-
-def _finishers(
-    session: Session, challenge_id: int, period: str, recorded: ChallengeResult | None, page: PageRequest
-) -> Page[Finisher]:
-    table = ChallengeCompletion
-    counts = table.status == "validated"
-    if recorded is not None:
-        # What was taken back after the photograph is still on it.
-        counts = sa.or_(counts, sa.and_(table.status == "revoked", table.reviewed_at > recorded.recorded_at))
-        counts = sa.and_(counts, table.completed_at <= recorded.recorded_at)
-    statement = (
-        sa.select(table.user_id, LISTED_NAME, table.completed_at, table.id)
-        .join(User, User.id == table.user_id)
-        .where(*_of_window(challenge_id, period), counts)
-    )
-    key, places = page.key(ORDER, (int, str, int)), 0
-    if key is not None:
-        places = int(key[0])
-        statement = statement.where(sa.tuple_(table.completed_at, table.id) > sa.tuple_(_instant(key[1]), key[2]))
-    rows = session.execute(statement.order_by(table.completed_at, table.id).limit(page.limit + 1)).all()
-    found = [Finisher(place, *row) for place, row in enumerate(rows, places + 1)]
-    return paginate(found, page.limit, ORDER, lambda one: (one.place, clock.iso(one.completed_at), one.completion_id))
-
-
-def _instant(text: object) -> datetime:
-    try:
-        return clock.parse(str(text))
-    except ValueError:
-        message = Text("This cursor belongs to no page of this list.", "Ce curseur n'appartient à aucune page.")
-        raise InvalidField("/cursor", message, "invalid_cursor") from None
+    return Finish(challenge_id, period).conditions
 
 
 def _due(session: Session, now: datetime) -> Iterator[tuple[int, date]]:

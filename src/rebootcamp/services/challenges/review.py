@@ -17,6 +17,7 @@ from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.challenges import Challenge, ChallengeCompletion
 from rebootcamp.services.challenges.completion import Completed, completed_fact, described, has_other_valid
 from rebootcamp.services.challenges.errors import NotPending, NotRevocable, SelfReview
+from rebootcamp.services.gamification.reasons import refuse_reserved
 from rebootcamp.storage.transactions import transaction
 
 ORDER: Final = "submissions"
@@ -61,8 +62,9 @@ def reject_submission(actor: Actor, completion_id: int, *, reason: str) -> Compl
 
 
 def revoke_completion(actor: Actor, user_id: int, completion_id: int, *, reason: str) -> Completed:
-    """Take back a valid completion and all that followed from it. Raises `NotFound`, `NotRevocable`."""
+    """Take back a valid completion and all that followed from it. Raises `NotFound`, `NotRevocable`, `InvalidField`."""
     actor.require("completion:revoke")
+    refuse_reserved(reason)
     with transaction() as session:
         lock_line(user_id)
         completion, challenge = _locked(session, completion_id)

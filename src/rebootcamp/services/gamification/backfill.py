@@ -12,7 +12,14 @@ from typing import Any
 from rebootcamp.services.gamification.criteria import Criterion, Situation, first_met, is_dated, measures_of
 from rebootcamp.services.gamification.levels import ONE_LEVEL, Curve
 from rebootcamp.services.gamification.measures import Measure, MeasureIndex, occurrence, tally
-from rebootcamp.services.gamification.progression import Standing, expired_key, may_earn, situation_of, without_badges
+from rebootcamp.services.gamification.progression import (
+    Standing,
+    expired_key,
+    may_earn,
+    reward_key,
+    situation_of,
+    without_badges,
+)
 from rebootcamp.services.gamification.vocabulary import EVENTS
 
 
@@ -73,7 +80,8 @@ class Trial:
             may_gain = may_earn(standing, code) and not standing.counters.get(expired_key(code))
             change = "gain" if met is not None and may_gain else None
         else:
-            change = "lose" if met is None and held["origin"] == "rule" else "keep"
+            is_rewarded = held["origin"] != "rule" or standing.counters.get(reward_key(code))
+            change = "lose" if met is None and not is_rewarded else "keep"
         return Verdict(counters, met, change)
 
     def _run(

@@ -7,7 +7,7 @@ from typing import Final
 
 from rebootcamp.models.sql.levels import CURVE_VERSION
 from rebootcamp.services.gamification.levels import Curve, Step, curve_of
-from rebootcamp.storage.statements import fetch_all
+from rebootcamp.storage.statements import fetch_all, is_settled
 
 _CURVE: Final = f"""
     SELECT {CURVE_VERSION}, l.xp_floor, l.translations FROM levels l CROSS JOIN app_meta m ORDER BY l.number"""  # noqa: S608
@@ -27,8 +27,9 @@ class _CurveCache:
                 return self._curve
         # What is read now may be newer than what was asked for: it is kept under its own version.
         found, curve = load_curve()
-        with self._lock:
-            self._version, self._curve = found, curve
+        if is_settled():
+            with self._lock:
+                self._version, self._curve = found, curve
         return curve
 
 

@@ -26,7 +26,7 @@ from rebootcamp.services.gamification.rulebook import Badge, RuleBook
 from rebootcamp.services.gamification.rules import compile_rule
 from rebootcamp.services.gamification.streaks import Streak
 from rebootcamp.storage.sql import Row
-from rebootcamp.storage.statements import Statement, fetch_all
+from rebootcamp.storage.statements import Statement, fetch_all, is_settled
 
 # The rules in force, and those of the past on which somebody's badge still rests.
 _RULES: Final = """
@@ -35,12 +35,12 @@ _RULES: Final = """
     FROM badge_rules r JOIN badge_definitions d ON d.code = r.badge_code
     WHERE d.is_active AND r.version = d.rule_version OR EXISTS (
         SELECT 1 FROM badge_grants g WHERE g.badge_code = r.badge_code AND g.rule_version = r.version
-            AND g.origin = 'rule' AND g.revoked_at IS NULL)"""
+            AND g.origin <> 'manual' AND g.revoked_at IS NULL)"""
 # Timed challenges of teams are known for ever: what was given to them can be counted again. Others that are withdrawn
 # matter once somebody completed them: a completion cannot come any more, so the answer is the same for a whole version.
 _GOALS: Final = """
     SELECT id, version, slug, translations, category, difficulty, cadence, points, criteria, opens_on, closes_on,
-        requires_joining, team_target, is_published AND archived_at IS NULL AS is_current
+        requires_joining, team_target, reward_badge, is_published AND archived_at IS NULL AS is_current
     FROM challenges
     WHERE criteria IS NOT NULL AND (team_target IS NOT NULL OR is_published AND archived_at IS NULL OR EXISTS (
         SELECT 1 FROM challenge_completions d WHERE d.challenge_id = challenges.id AND d.co2e_grams = 0)) ORDER BY id"""
@@ -63,8 +63,9 @@ class _RuleCache:
             if self._versions == (version, curve_version):
                 return self._rules
         rules = load_rules(version, curve_at(curve_version))
-        with self._lock:
-            self._versions, self._rules = (version, curve_version), rules
+        if is_settled():
+            with self._lock:
+                self._versions, self._rules = (version, curve_version), rules
         return rules
 
 

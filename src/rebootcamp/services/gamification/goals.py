@@ -54,6 +54,7 @@ class Goal:
     closes_on: date | None = None
     requires_joining: bool = False
     team_target: int | None = None
+    reward_badge: str | None = None
 
     @cached_property
     def done(self) -> Measure:
@@ -144,6 +145,7 @@ def goal_of(challenge: Any) -> Goal:
         closes_on=challenge.closes_on,
         requires_joining=challenge.requires_joining,
         team_target=challenge.team_target,
+        reward_badge=challenge.reward_badge,
     )
 
 

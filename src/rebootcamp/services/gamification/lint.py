@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
 from rebootcamp.core.badges import SEVERITIES, TIERS
-from rebootcamp.core.languages import Text
+from rebootcamp.core.languages import LANGUAGES, Text
 from rebootcamp.services.gamification.criteria import Criterion, Gauge, HoldsBadge, nodes
 from rebootcamp.services.gamification.obstacles import Obstacle, Outlook, Task, World, asks_nothing, outlook
-from rebootcamp.services.gamification.reach import Offer, reachable_xp
+from rebootcamp.services.gamification.reach import SHORTEST, Offer, Reach, reach_of
 
 ERROR, WARNING = SEVERITIES
 SHORTEST_WINDOW: Final = timedelta(hours=1)
+# A level for which even those who miss nothing need longer is out of most people's sight.
+LONGEST_WAY: Final = timedelta(days=5 * 365)
+_EACH: Final = {
+    "daily": Text("{points} a day", "{points} par jour"),
+    "weekly": Text("{points} a week", "{points} par semaine"),
+    "monthly": Text("{points} a month", "{points} par mois"),
+    "seasonal": Text("{points} a season", "{points} par saison"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,11 @@ class Finding:
     severity: str
     subject: str
     message: Text
+
+    @property
+    def order(self) -> tuple[str, str, str, str]:
+        """Return what findings are sorted by: errors first, and no two are equal in it."""
+        return self.severity, self.subject, self.code, self.message.en
 
 
 @dataclass(frozen=True)
@@ -42,13 +55,17 @@ class LintedBadge:
 
 @dataclass(frozen=True)
 class LintedChallenge:
-    """A published challenge that is not archived; a timed one has a rule, which only other challenges feed."""
+    """A published challenge that is not archived; a timed one has a rule, which only other challenges feed.
+
+    `reward_badge` is the code of the badge that its completion gives.
+    """
 
     slug: str
     task: Task
     opens_at: datetime
     closes_at: datetime | None = None
     rule: Criterion | None = None
+    reward_badge: str | None = None
 
     @property
     def offer(self) -> Offer:
@@ -62,29 +79,56 @@ def lint(
     """Return all findings, errors first; `floors` are the XP at which the levels begin."""
     known, active = list(badges), [badge for badge in badges if badge.is_active]
     offered = list(challenges)
-    # Who comes later can do no more with a challenge that is over; it is reported for itself.
-    open_ones = [one for one in offered if one.closes_at is None or one.closes_at > now]
-    reach = reachable_xp((one.offer for one in open_ones), (badge.points for badge in active))
-    world = World([one.task for one in open_ones], now.date(), floors, reach)
+    open_ones, reach = _open(offered, now), reach_on_offer(known, offered, floors, now)
+    world = World([one.task for one in open_ones], now.date(), floors, reach.limit)
+    codes = {badge.code for badge in active}
+    given = frozenset(one.reward_badge for one in open_ones if one.reward_badge in codes)
+    settled = replace(world, earnable=_earnable(active, world, given))
     findings = [
-        *_rules(active, {badge.code for badge in known}, world),
+        *_rules(active, settled, given),
         *_duplicates(active),
         *_orders(active),
         *_levels(floors, reach),
         *(finding for one in offered for finding in _challenge(one, now)),
-        *_timed(open_ones, world),
+        *(_gives_nothing(one) for one in open_ones if one.reward_badge is not None and one.reward_badge not in codes),
+        *_timed(open_ones, settled),
     ]
-    return sorted(findings, key=lambda finding: (finding.severity, finding.subject, finding.code))
+    return sorted(set(findings), key=lambda finding: finding.order)
 
 
-def _rules(active: Sequence[LintedBadge], known: set[str], world: World) -> Iterable[Finding]:
-    earnable = _earnable(active, world)
-    settled = replace(world, earnable=earnable)
-    blocked = {badge.code: badge.rule for badge in active if badge.code not in earnable}
+def reach_on_offer(
+    badges: Iterable[LintedBadge], challenges: Iterable[LintedChallenge], floors: Sequence[int], now: datetime
+) -> Reach:
+    """Return the XP that those who come now can still have."""
+    active, open_ones = [badge for badge in badges if badge.is_active], _open(challenges, now)
+    deeds = [one for one in open_ones if one.rule is None]
+    lasting = [one.task for one in deeds if one.offer.times is None]
+    world = World(lasting, now.date(), floors, earnable={badge.code for badge in active})
+    countable = sum(one.offer.times or 0 for one in deeds)
+    return reach_of((_offer(one, world, countable) for one in open_ones), (badge.points for badge in active))
+
+
+def _open(challenges: Iterable[LintedChallenge], now: datetime) -> list[LintedChallenge]:
+    """Return those that are not over: who comes later can do no more with the others, which are reported."""
+    return [one for one in challenges if one.closes_at is None or one.closes_at > now]
+
+
+def _offer(one: LintedChallenge, lasting: World, countable: int) -> Offer:
+    """Return what a challenge gives.
+
+    A timed one that cannot live on what lasts needs one of the deeds that can be counted for each completion.
+    """
+    is_fed = one.rule is None or not outlook(one.rule, lasting).blocking
+    return one.offer if is_fed else replace(one.offer, most=countable)
+
+
+def _rules(active: Sequence[LintedBadge], world: World, given: Collection[str | None]) -> Iterable[Finding]:
+    blocked = {badge.code: badge.rule for badge in active if badge.code not in world.earnable}
     for badge in active:
-        found = outlook(badge.rule, settled)
+        found = outlook(badge.rule, world)
         for obstacle in found.blocking:
-            yield _finding(ERROR, badge, _explained(badge.code, obstacle, blocked))
+            # A challenge that gives the badge is another way to it.
+            yield _finding(WARNING if badge.code in given else ERROR, badge, _explained(badge.code, obstacle, blocked))
         for obstacle in found.harmless:
             yield _finding(WARNING, badge, _explained(badge.code, obstacle, blocked))
         if asks_nothing(badge.rule):
@@ -92,12 +136,14 @@ def _rules(active: Sequence[LintedBadge], known: set[str], world: World) -> Iter
             yield _finding(WARNING, badge, Obstacle("asks_nothing", nothing))
 
 
-def _earnable(active: Sequence[LintedBadge], world: World) -> frozenset[str]:
+def _earnable(active: Sequence[LintedBadge], world: World, given: Collection[str | None]) -> frozenset[str]:
     """Return the badges that can be earned one after the other; what rests on itself cannot."""
     earnable: frozenset[str] = frozenset()
     while True:
         then = replace(world, earnable=earnable)
-        found = frozenset(badge.code for badge in active if not outlook(badge.rule, then).blocking)
+        found = frozenset(
+            badge.code for badge in active if badge.code in given or not outlook(badge.rule, then).blocking
+        )
         if found == earnable:
             return earnable
         earnable = found
@@ -170,14 +216,27 @@ def _orders(active: Sequence[LintedBadge]) -> Iterable[Finding]:
                 yield _finding(WARNING, harder, Obstacle("effort_order", message))
 
 
-def _levels(floors: Sequence[int], reach: int | None) -> Iterable[Finding]:
+def _levels(floors: Sequence[int], reach: Reach) -> Iterable[Finding]:
+    again = {
+        language: ", ".join(_EACH[cadence].resolve(language, points=points) for cadence, points in reach.again.items())
+        for language in LANGUAGES
+    }
     for number, floor in enumerate(floors, start=1):
-        if reach is not None and floor > reach:
+        days = timedelta(reach.days_to(floor))
+        if reach.limit is not None and floor > reach.limit:
             message = Text(
-                f"It begins at {floor} XP, and no more than {reach} can be reached.",
-                f"Il commence à {floor} XP, et l'on ne peut en atteindre que {reach}.",
+                f"It begins at {floor} XP, and no more than {reach.limit} can be reached.",
+                f"Il commence à {floor} XP, et l'on ne peut en atteindre que {reach.limit}.",
             )
             yield Finding("level_out_of_reach", ERROR, f"level:{number}", message)
+        elif days > LONGEST_WAY:
+            message = Text(
+                f"It begins at {floor} XP: {reach.once} can be had once, then {again['en']}. "
+                f"Who misses nothing needs {days.days // 365} years.",
+                f"Il commence à {floor} XP : {reach.once} s'obtiennent une fois, puis {again['fr']}. "
+                f"Sans rien manquer, il faut {days.days // 365} ans.",
+            )
+            yield Finding("level_takes_years", WARNING, f"level:{number}", message)
 
 
 def _challenge(challenge: LintedChallenge, now: datetime) -> Iterable[Finding]:
@@ -196,12 +255,20 @@ def _challenge(challenge: LintedChallenge, now: datetime) -> Iterable[Finding]:
     elif closes - opens < SHORTEST_WINDOW:
         short = Text("It is open for less than an hour.", "Il est ouvert moins d'une heure.")
         yield Finding("window_too_short", ERROR, subject, short)
-    elif challenge.task.cadence in ("daily", "weekly", "monthly", "seasonal") and _times(challenge) == 1:
+    elif challenge.task.cadence in SHORTEST and challenge.offer.times == 1:
         once = Text(
             "It repeats, but its window lies within one period: it can be completed once.",
             "Il se répète, mais n'est ouvert que pendant une seule période : on ne peut le réussir qu'une fois.",
         )
         yield Finding("repeats_once", WARNING, subject, once)
+
+
+def _gives_nothing(challenge: LintedChallenge) -> Finding:
+    message = Text(
+        f"It gives the badge {challenge.reward_badge}, which is not active.",
+        f"Il donne le badge {challenge.reward_badge}, qui n'est pas actif.",
+    )
+    return Finding("reward_inactive", ERROR, f"challenge:{challenge.slug}", message)
 
 
 def _timed(open_ones: Sequence[LintedChallenge], world: World) -> Iterable[Finding]:
@@ -212,10 +279,6 @@ def _timed(open_ones: Sequence[LintedChallenge], world: World) -> Iterable[Findi
         for severity, obstacles in ((ERROR, found.blocking), (WARNING, found.harmless)):
             for obstacle in obstacles:
                 yield Finding(obstacle.code, severity, f"challenge:{one.slug}", obstacle.message)
-
-
-def _times(challenge: LintedChallenge) -> int | None:
-    return reachable_xp([replace(challenge.offer, points=1)], ())
 
 
 def _finding(severity: str, badge: LintedBadge, obstacle: Obstacle) -> Finding:

@@ -172,6 +172,11 @@ def expired_key(code: str) -> str:
     return f"expired|badge={code}"
 
 
+def reward_key(code: str) -> str:
+    """Return the counter of the completed challenges that give a badge: with the last of them it falls."""
+    return f"reward|badge={code}"
+
+
 def _challenge_changes(fact: Fact, sign: int) -> dict[str, int]:
     """Return the counters that the progress page shows."""
     if not isinstance(fact, ChallengeCompleted | ChallengeRevoked):
@@ -182,6 +187,8 @@ def _challenge_changes(fact: Fact, sign: int) -> dict[str, int]:
     }
     if fact.is_first if isinstance(fact, ChallengeCompleted) else fact.is_last:
         changes |= {CHALLENGES: sign, counter_key(CHALLENGES, "category", fact.category): sign}
+        if fact.reward_badge is not None:
+            changes[reward_key(fact.reward_badge)] = sign
     if isinstance(fact, ChallengeRevoked) and fact.is_goal and fact.reason not in AUTOMATIC:
         changes[barred_goal_key(fact.challenge_id, fact.period)] = 1
     return changes
@@ -234,7 +241,10 @@ def _award_newly_met(step: Step, signals: Iterable[str], rules: RuleBook, event:
     """Decide the badges that a change earns; a decided badge counts as held, so none is decided twice."""
     standing = step.standing
     now = situation_of(standing, event.local_date, rules.curve)
-    candidates = (badge for badge in rules.watching(signals, standing.measured) if may_earn(standing, badge.code))
+    rewards = _rewards(standing, event, rules)
+    decided = {fact.badge for fact in rewards}
+    watching = (badge for badge in rules.watching(signals, standing.measured) if badge.code not in decided)
+    candidates = (badge for badge in watching if may_earn(standing, badge.code))
     is_late = event.local_date < _today(event)
     met = ((badge, first_met(badge.rule, now, is_late=is_late)) for badge in candidates)
     facts = tuple(
@@ -242,10 +252,30 @@ def _award_newly_met(step: Step, signals: Iterable[str], rules: RuleBook, event:
         for badge, then in met
         if then
     )
+    facts = rewards + facts
     if not facts:
         return step
     held = dict(standing.held) | {fact.badge: _holding(fact, event.local_date) for fact in facts}
     return replace(step, standing=replace(standing, held=held), facts=facts)
+
+
+def _rewards(standing: Standing, event: RecordedEvent, rules: RuleBook) -> tuple[BadgeAwarded, ...]:
+    """Return the award of the badge that the completed challenge gives, if the learner may have it."""
+    fact = event.fact
+    badge = rules.badges.get(fact.reward_badge or "") if isinstance(fact, ChallengeCompleted) else None
+    if badge is None or not isinstance(fact, ChallengeCompleted) or not may_earn(standing, badge.code):
+        return ()
+    award = BadgeAwarded(
+        learner_id=event.user_id,
+        badge=badge.code,
+        tier=badge.tier,
+        points=badge.points,
+        origin="challenge",
+        rule_version=badge.version,
+        evidence={"event_id": str(event.event_id), "challenge_id": fact.challenge_id, "titles": dict(fact.titles)},
+        expires_at=expiry_of(badge.valid_days, event.occurred_at),
+    )
+    return (award,)
 
 
 def _today(event: RecordedEvent) -> date:
@@ -296,13 +326,13 @@ def without_badges(standing: Standing, held: Mapping[str, Mapping[str, Any]]) ->
 def _unsupported(standing: Standing, rules: RuleBook, today: date) -> dict[str, Mapping[str, Any]]:
     """Return the held badges that only their own points, or each other's, still earn.
 
-    Each is judged by the rule of its award.
+    Each is judged by the rule of its award; a completed challenge that gives it is reason enough.
     """
     judged = {
         code: (holding, badge.rule)
         for code, holding in standing.held.items()
-        if holding["origin"] == "rule"
-        and (badge := rules.judging(code, holding["rule"], standing.measured)) is not None
+        if not standing.counters.get(reward_key(code))
+        and (badge := _judged(code, holding, rules, standing.measured)) is not None
         and badge.is_revocable
     }
     lost = {code: holding for code, (holding, _) in judged.items()}
@@ -314,6 +344,13 @@ def _unsupported(standing: Standing, rules: RuleBook, today: date) -> dict[str, 
         for code in earned:
             del lost[code]
     return lost
+
+
+def _judged(code: str, holding: Mapping[str, Any], rules: RuleBook, measured: int) -> Badge | None:
+    """Return the badge by whose rule a holding is judged, None for what nobody can judge."""
+    if holding["origin"] == "rule":
+        return rules.judging(code, holding["rule"], measured)
+    return rules.known(code, holding["rule"]) if holding["origin"] == "challenge" else None
 
 
 def _stays(standing: Standing, holding: Mapping[str, Any], rule: Criterion, today: date, curve: Curve) -> bool:

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, Final
 
 from rebootcamp.storage.sql import Row
-from rebootcamp.storage.statements import fetch_all
+from rebootcamp.storage.statements import fetch_all, is_settled
 
 _REST_DAYS: Final = "SELECT weekday, starts_on, ends_on, translations FROM rest_days ORDER BY id"
 
@@ -61,8 +61,9 @@ class _CalendarCache:
             if self._version == version:
                 return self._calendar
         calendar = Calendar(map(rest_of, fetch_all(_REST_DAYS, {})))
-        with self._lock:
-            self._version, self._calendar = version, calendar
+        if is_settled():
+            with self._lock:
+                self._version, self._calendar = version, calendar
         return calendar
 
 

@@ -113,10 +113,13 @@ class RuleBook:
 
         So it is when the rule is no longer known, or when counters that it reads are not complete for the learner.
         """
-        badge = self.badges.get(code)
-        if badge is None or badge.version != version:
-            badge = self.past_rules.get((code, version))
+        badge = self.known(code, version)
         return badge if badge is not None and self._is_counted(badge, measured) else None
+
+    def known(self, code: str, version: int) -> Badge | None:
+        """Return the badge with the rule that it had in a version, or None when that is no longer known."""
+        badge = self.badges.get(code)
+        return badge if badge is not None and badge.version == version else self.past_rules.get((code, version))
 
     def _is_counted(self, badge: Badge, measured: int) -> bool:
         return self._needs[badge.code, badge.version] <= measured

@@ -16,7 +16,7 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import Forbidden, NotFound, StaleEdit
 from rebootcamp.core.groups import new_code
 from rebootcamp.core.pages import Page, PageRequest, paginate
-from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.accounts import SHOWN_NAME, User
 from rebootcamp.models.sql.groups import Group, GroupMembership
 from rebootcamp.services.groups.errors import GroupArchived, GroupSlugTaken
 from rebootcamp.storage.transactions import savepoint, transaction, translating
@@ -152,7 +152,7 @@ def _views(actor: Actor) -> sa.Select[Group, str, datetime]:
         GroupMembership.user_id == actor.user_id,
         GroupMembership.left_at.is_(None),
     )
-    statement = sa.select(Group, User.display_name, GroupMembership.joined_at)
+    statement = sa.select(Group, SHOWN_NAME, GroupMembership.joined_at)
     return statement.join(User, User.id == Group.owner_id).outerjoin(GroupMembership, mine)
 
 

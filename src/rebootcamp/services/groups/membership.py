@@ -60,6 +60,13 @@ def list_member_ids(group_id: int) -> list[int]:
         return list(session.scalars(sa.select(GroupMembership.user_id).where(*is_in).order_by(GroupMembership.user_id)))
 
 
+def list_group_ids(user_id: int) -> list[int]:
+    """Return the groups that somebody belongs to now."""
+    is_in = GroupMembership.user_id == user_id, GroupMembership.left_at.is_(None)
+    with transaction() as session:
+        return list(session.scalars(sa.select(GroupMembership.group_id).where(*is_in)))
+
+
 def add_members(actor: Actor, group_id: int, user_ids: Collection[int]) -> list[int]:
     """Add learners, open group or not; return those who were no members yet.
 

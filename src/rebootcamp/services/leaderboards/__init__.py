@@ -1,6 +1,14 @@
 """Leaderboards: who stands where and why, what students see of it, and published boards of closed periods."""
 
-from rebootcamp.services.leaderboards.settings import BoardSettings, edit_settings, get_settings
+from rebootcamp.services.leaderboards.settings import (
+    FULL,
+    NEIGHBOURS,
+    REACH,
+    BoardSettings,
+    edit_settings,
+    get_settings,
+    sees_all,
+)
 from rebootcamp.services.leaderboards.snapshots import (
     Snapshot,
     freeze_board,
@@ -19,6 +27,9 @@ from rebootcamp.services.leaderboards.standings import (
 )
 
 __all__ = [
+    "FULL",
+    "NEIGHBOURS",
+    "REACH",
     "BoardSettings",
     "MyRank",
     "Place",
@@ -34,4 +45,5 @@ __all__ = [
     "list_places",
     "list_snapshot_places",
     "list_snapshots",
+    "sees_all",
 ]

@@ -16,7 +16,10 @@ from rebootcamp.models.sql.leaderboards import FULL, NEIGHBOURS, LeaderboardSett
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
 
-__all__ = ["FULL", "NEIGHBOURS", "BoardSettings", "edit_settings", "get_settings", "students_see"]
+__all__ = ["FULL", "NEIGHBOURS", "REACH", "BoardSettings", "edit_settings", "get_settings", "sees_all"]
+
+# Places shown on either side of one's own.
+REACH: Final = 3
 
 _STORED: Final = "SELECT students_see, version FROM leaderboard_settings WHERE id = 1"
 
@@ -35,9 +38,9 @@ def get_settings() -> BoardSettings:
     return BoardSettings(**row) if row else BoardSettings()
 
 
-def students_see() -> str:
-    """Return which view of a board students get."""
-    return get_settings().students_see
+def sees_all(actor: Actor) -> bool:
+    """Tell whether somebody sees whole boards and results: staff, and students where the setting opens them."""
+    return actor.can("progress:read_any") or get_settings().students_see == FULL
 
 
 def edit_settings(actor: Actor, see: str, version: int | None) -> BoardSettings:

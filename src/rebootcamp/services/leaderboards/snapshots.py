@@ -22,10 +22,11 @@ from rebootcamp.core.errors import DomainError, Kind, NotFound
 from rebootcamp.core.json import dumps
 from rebootcamp.core.languages import Text
 from rebootcamp.core.leaderboards import Board
-from rebootcamp.core.pages import Page, PageRequest, paginate
+from rebootcamp.core.pages import Page, PageRequest, foreign_cursor, paginate
 from rebootcamp.events.pending import IS_AWAITED
 from rebootcamp.models.sql.accounts import LISTED_NAME, User
 from rebootcamp.models.sql.leaderboards import LeaderboardPlace, LeaderboardSnapshot
+from rebootcamp.services.leaderboards.settings import FULL, NEIGHBOURS, REACH, sees_all
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction, translating
 
@@ -98,6 +99,14 @@ class SnapshotPlace:
     reached_at: datetime
 
 
+@dataclass(frozen=True)
+class SnapshotPlaces:
+    """A part of a published board; `view` tells whether the reader may see all of it."""
+
+    view: str
+    page: Page[SnapshotPlace]
+
+
 def freeze_board(actor: Actor, board: Board) -> Snapshot:
     """Publish the board of a closed period. Raises `PeriodOpen`, `EventsPending`, `AlreadyFrozen`."""
     actor.require("leaderboard:freeze")
@@ -148,21 +157,39 @@ def get_snapshot(board: str, snapshot_id: int) -> Snapshot:
     return snapshot
 
 
-def list_snapshot_places(snapshot: Snapshot, page: PageRequest) -> Page[SnapshotPlace]:
-    """List the published places by rank."""
+def list_snapshot_places(actor: Actor, snapshot: Snapshot, page: PageRequest) -> SnapshotPlaces:
+    """List the published places by rank, to those who see whole boards; to others those around their own."""
+    if not sees_all(actor):
+        if page.cursor is not None:
+            raise foreign_cursor()
+        return SnapshotPlaces(NEIGHBOURS, Page(_around(snapshot, actor.user_id)))
+    statement = _places(snapshot).limit(page.limit + 1)
+    if (key := page.key(PLACES, (int,))) is not None:
+        statement = statement.where(LeaderboardPlace.rank > key[0])
+    with transaction() as session:
+        places = [SnapshotPlace(*row) for row in session.execute(statement)]
+    return SnapshotPlaces(FULL, paginate(places, page.limit, PLACES, lambda found: (found.rank,)))
+
+
+def _around(snapshot: Snapshot, user_id: int) -> list[SnapshotPlace]:
     place = LeaderboardPlace
-    statement = (
+    mine = sa.select(place.rank).where(place.snapshot_id == snapshot.id, place.user_id == user_id)
+    with transaction() as session:
+        rank = session.scalar(mine)
+        if rank is None:
+            return []
+        around = _places(snapshot).where(place.rank.between(rank - REACH, rank + REACH))
+        return [SnapshotPlace(*row) for row in session.execute(around)]
+
+
+def _places(snapshot: Snapshot) -> sa.Select[Any]:
+    place = LeaderboardPlace
+    return (
         sa.select(place.rank, place.user_id, LISTED_NAME, place.score, place.reached_at)
         .join(User, User.id == place.user_id)
         .where(place.snapshot_id == snapshot.id)
         .order_by(place.rank)
-        .limit(page.limit + 1)
     )
-    if (key := page.key(PLACES, (int,))) is not None:
-        statement = statement.where(place.rank > key[0])
-    with transaction() as session:
-        places = [SnapshotPlace(*row) for row in session.execute(statement)]
-    return paginate(places, page.limit, PLACES, lambda found: (found.rank,))
 
 
 def stream_places(session: Session, snapshot_id: int) -> Iterator[dict[str, Any]]:

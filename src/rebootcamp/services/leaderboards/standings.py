@@ -20,14 +20,12 @@ from rebootcamp.core.languages import Text
 from rebootcamp.core.leaderboards import EPOCH, GROUP, Board, board_of, periodic_board_of
 from rebootcamp.core.pages import Page, PageRequest, foreign_cursor, instant_in, paginate
 from rebootcamp.services import groups
-from rebootcamp.services.leaderboards.settings import FULL, NEIGHBOURS, students_see
+from rebootcamp.services.leaderboards.settings import FULL, NEIGHBOURS, REACH, sees_all
 from rebootcamp.services.leaderboards.statements import AROUND_ME, FROM_HERE_ON
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all
 
 ORDER: Final = "leaderboard"
-# Places shown on either side of one's own.
-REACH: Final = 3
 _GROUP: Final = re.compile(rf"{GROUP}([1-9][0-9]{{0,17}})")
 MAX_SCORE: Final = 2**31 - 1
 MAX_ID: Final = 2**63 - 1
@@ -119,7 +117,7 @@ def list_places(actor: Actor, board: Board, page: PageRequest, *, is_around_me: 
 
     Learners see the places around their own and no others, unless the setting opens the board to them.
     """
-    if not actor.can("progress:read_any") and students_see() == NEIGHBOURS:
+    if not sees_all(actor):
         if page.cursor is not None:
             raise foreign_cursor()
         reach = min(REACH, (page.limit - 1) // 2)

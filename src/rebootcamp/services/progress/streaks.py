@@ -40,6 +40,7 @@ from rebootcamp.services.progress.streak_errors import (
     TooLateToCancel,
     TooLateToRepair,
 )
+from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
 
@@ -50,7 +51,7 @@ EXPLAINED_DAYS: Final = 60
 
 _STREAK: Final = f"""
     SELECT s.daily_streak, s.longest_daily_streak, s.last_active_on, s.freezes, s.perfect_quiz_streak,
-        s.protected_days, {CALENDAR_VERSION}, {day_columns("u")}
+        s.protected_days, s.user_id, s.last_seq, {CALENDAR_VERSION}, {day_columns("u")}
     FROM learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m
     WHERE s.user_id = %(user_id)s"""  # noqa: S608
 
@@ -142,11 +143,28 @@ class StreakView:
 
 def get_streak(actor: Actor, user_id: int) -> StreakView:
     """Return a learner's streaks and why they are what they are; raise `NotFound` for a stranger."""
+    return streak_of(get_streak_row(actor, user_id))
+
+
+def get_streak_row(actor: Actor, user_id: int) -> Row:
+    """Return all that a learner's streaks are made of but the active days; raise `NotFound` for a stranger."""
     actor.require_self_or("progress:read_any", user_id)
     row = fetch_one(_STREAK, {"user_id": user_id})
     if row is None:
         raise NotFound("user")
-    diary, active = Diary.from_row(row), set(active_days(user_id))
+    return row
+
+
+def streak_versions_of(row: Row) -> tuple[int, str, date, str, int]:
+    """Return what changes whenever the streaks of a row do: the date, and the hour at which it ends, included."""
+    days, now = Days.from_row(row), clock.now()
+    rule = days.rule_at(now)
+    return row["last_seq"], row["calendar_version"], days.date_of(now), rule.timezone, rule.start_hour
+
+
+def streak_of(row: Row) -> StreakView:
+    """Return the streaks of a row, as of now."""
+    diary, active = Diary.from_row(row), set(active_days(row["user_id"]))
     window = (diary.today - n * ONE_DAY for n in range(1, REPAIR_WINDOW.days + 1))
     repairable = next((day for day in window if _repair_refusal(diary, day, active) is None), None)
     return StreakView(diary, tuple(_explained(diary, active)), repairable)
