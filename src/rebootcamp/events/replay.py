@@ -24,6 +24,8 @@ from rebootcamp.storage.sql import Row
 
 HISTORY, AWARDS, PROGRESS = (cls.collection_name for cls in (HistoryDocument, AwardDocument, ProgressDocument))
 BULK: Final = 2000
+# A summary is some twenty times as large as an event.
+LEARNERS: Final = 200
 BULK_SECONDS: Final = 60
 CHUNK: Final = 500
 
@@ -150,7 +152,7 @@ class Replay:
     def _show_all(self, rows: Iterable[Row]) -> None:
         for user_id, group in groupby(rows, key=lambda row: row["user_id"]):
             self._show_learner(_Learner(ProgressDocument(user_id)), group)
-            if len(self._notes) >= BULK:
+            if len(self._notes) >= LEARNERS:
                 self._flush()
         self._flush()
 
