@@ -13,6 +13,7 @@ from flask import Flask
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
+from rebootcamp.core.errors import Busy
 from rebootcamp.core.pages import PageRequest
 from rebootcamp.events import rebuild
 from rebootcamp.events.rebuild import RebuildRuns, Rebuilt
@@ -276,6 +277,31 @@ def test_databases_of_other_stores_are_not_swept() -> None:
     rebuild.drop_former()
     # The second is what a restore keeps beside: it has no mark of a rebuild.
     assert {"suite_00000000", "suite_11111111"} <= set(rebuilt_names())
+
+
+def test_rebuild_catches_up_with_relays_and_holds_them_off_for_the_rest(committed_db: Flask) -> None:
+    (ada, *_) = told_stories()
+    tasks, outcomes = [make_challenge() for _ in range(3)], list[str]()
+
+    def carry() -> str:
+        complete(ada, tasks[len(outcomes)])
+        try:
+            drain()
+        except Busy:
+            return "held off"
+        return "delivered"
+
+    def told(step: str, _: int) -> None:
+        # After the first bulk, after the first round, and while the switch does what is left.
+        if step == "events replayed":
+            outcomes.extend(in_threads(committed_db, carry))
+
+    done = rebuild.rebuild(told)
+    assert outcomes == ["delivered", "delivered", "held off"]
+    assert mongo.collection("history").count_documents({}) == journal_size() - 1
+    assert done.events == journal_size() - 2
+    drain()
+    assert_stores_agree()
 
 
 def test_rebuild_while_a_relay_writers_and_readers_run_hides_nothing(committed_db: Flask) -> None:
