@@ -19,6 +19,8 @@ DDL: Final = 7_203_002
 BACKFILL: Final = 7_203_003
 # Relays hold the shared side while they write boards; who changes whether a learner is listed takes the exclusive one.
 LISTING: Final = 7_203_004
+# One rebuild at a time: what it left unfinished is then nobody's.
+REBUILD: Final = 7_203_005
 
 
 @contextmanager
