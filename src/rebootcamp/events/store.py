@@ -113,15 +113,16 @@ def hold_waiting(session: Session, user_id: int) -> None:
     session.execute(mine.with_for_update()).all()
 
 
-def stream_delivered(session: Session, user_id: int, types: Collection[str], since: date) -> Iterator[Row]:
-    """Yield what counts of a learner's delivered events of some types, on or after a local date, in constant memory."""
+def stream_delivered(
+    session: Session, types: Collection[str], since: date, user_id: int | None = None
+) -> Iterator[Row]:
+    """Yield what counts of delivered events of some types, on or after a local date, in constant memory."""
     waits = sa.exists().where(OutboxEntry.event_id == ActivityEvent.event_id)
     statement = sa.select(*_COUNTABLE).where(
-        ActivityEvent.user_id == user_id,
-        ActivityEvent.type.in_(types),
-        ActivityEvent.local_date >= since,
-        sa.not_(waits),
+        ActivityEvent.type.in_(types), ActivityEvent.local_date >= since, sa.not_(waits)
     )
+    if user_id is not None:
+        statement = statement.where(ActivityEvent.user_id == user_id)
     yield from session.execute(statement, execution_options={"yield_per": STREAM_ROWS}).mappings()
 
 

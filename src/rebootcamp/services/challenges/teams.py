@@ -111,7 +111,7 @@ def recount(session: Session, goal: Goal, user_id: int) -> None:
     hold_waiting(session, user_id)
     mine = TeamContribution.challenge_id == goal.challenge_id, TeamContribution.user_id == user_id
     session.execute(sa.delete(TeamContribution).where(*mine))
-    delivered = stream_delivered(session, user_id, types_of(goal), goal.opens_on or date.min)
+    delivered = stream_delivered(session, types_of(goal), goal.opens_on or date.min, user_id)
     while rows := list(islice(delivered, CHUNK)):
         _add(session, list(_given([goal], rows)))
 
@@ -120,10 +120,10 @@ def recount_all(session: Session) -> None:
     """Count every team challenge from the journal, in one pass; no relay may deliver meanwhile."""
     session.execute(sa.delete(TeamContribution))
     goals = current_rules().team_goals
-    types = {name for goal in goals for name in _types(goal)}
+    types = {name for goal in goals for name in types_of(goal)}
     delivered = stream_delivered(session, types, min((goal.opens_on or date.min for goal in goals), default=date.max))
     while rows := list(islice(delivered, CHUNK)):
-        _add(session, goals, rows)
+        _add(session, list(_given(goals, rows)))
 
 
 def forget(session: Session, challenge_id: int) -> None:
