@@ -32,6 +32,8 @@ def common_cut() -> Iterator[Cut]:
         Session(bind=connection) as session,
     ):
         with exclusive(BARRIER):
+            # Nobody switches the pair under the barrier, so name and snapshots belong together.
+            mongo.forget()
             with mongo.guarded():
                 mongo.database()["meta"].find_one({}, session=mongo_session)
             session.execute(sa.text("SET TRANSACTION READ ONLY"))
