@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -18,7 +18,6 @@ from rebootcamp.core.languages import Text
 from rebootcamp.storage.locks import RESTORE
 
 MAINTENANCE: Final = "postgres"
-LONGEST_NAME: Final = 63
 FORMAT: Final = "rebootcamp"
 SECONDS: Final = 5
 APPLICATION: Final = "rebootcamp-restore"
@@ -52,12 +51,12 @@ class InUse(DomainError):
 class Mark:
     """What a restore notes on a database, as its comment: it outlives the process and follows every new name.
 
-    `role` is `new` (being filled), `switching` (the live one is closed for it), `switched`, `restored`, or `old`.
+    `live` names the database in whose place the restore was meant to go, or beside which it was rehearsed.
     """
 
     role: str
     bid: str
-    of: str
+    live: str
     mongo_database: str
 
 
@@ -89,6 +88,10 @@ class Databases:
     def find(self, name: str) -> Found | None:
         """Return the database of that name."""
         return next((found for found in self.all() if found.name == name), None)
+
+    def identity(self) -> str:
+        """Return what tells this server from every other one."""
+        return str(self._rows("SELECT system_identifier FROM pg_control_system()")[0][0])
 
     def require_rights(self, live: str) -> None:
         """Raise `DatabasesNotOurs` unless this role may make databases and rename the live one."""
@@ -211,10 +214,14 @@ def connect(url: URL, database: str) -> extensions.connection:
     return connection
 
 
-def free_name(wanted: str, taken: Sequence[str]) -> str:
-    """Return the name, or the first of `name_2`, `name_3` … that nobody has."""
-    names = (wanted if number == 1 else f"{wanted}_{number}" for number in range(1, len(taken) + 2))
-    return next(name for name in names if name not in taken)
+def hold(connection: extensions.connection, lock: int, wait: str) -> None:
+    """Hold the exclusive side of a lock of this connection's database until it ends; raise `Busy`."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = %s", (wait,))
+        try:
+            cursor.execute("SELECT pg_advisory_lock(%s)", (lock,))
+        except psycopg2.errors.LockNotAvailable as error:
+            raise Busy from error
 
 
 def _rename(name: str, new: str) -> sql.Composable:

@@ -1,0 +1,1 @@
+"""Both stores saved as one, and brought back as one."""
