@@ -181,7 +181,7 @@ def _initialise_mongo() -> None:
     store = initialise_store(_settings().mongodb_database)
     with mongo.guarded():
         names = apply_schema(mongo.database())
-    click.echo(f"MongoDB: {len(names)} collections, store {store.store_id}")
+    click.echo(f"MongoDB: {len(names)} collections in {store.mongo_database}, store {store.store_id}")
 
 
 def _outbox() -> OutboxHealth:
