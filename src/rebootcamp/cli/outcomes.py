@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from rebootcamp.core.errors import Busy, DatabaseUnavailable, DomainError
 from rebootcamp.core.json import dumps_text
 from rebootcamp.services.backups.errors import BackupRunning, NoPlace, Unacceptable
+from rebootcamp.storage.databases import DatabasesNotOurs, InUse
 from rebootcamp.storage.mongo import MongoUnavailable
 from rebootcamp.storage.sql import is_connection_failure
 
@@ -29,6 +30,8 @@ CODES: Final[dict[type[DomainError], int]] = {
     NoPlace: NO_PLACE,
     BackupRunning: LATER,
     Busy: LATER,
+    InUse: LATER,
+    DatabasesNotOurs: REFUSED,
 }
 Result = dict[str, Any]
 
@@ -44,6 +47,11 @@ class Command(click.Command):
         """Parse the command line."""
         with _usage():
             return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, which may refuse how its options go together."""
+        with _usage():
+            return super().invoke(ctx)
 
 
 class Group(click.Group):

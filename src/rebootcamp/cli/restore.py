@@ -119,7 +119,7 @@ def _settle(job: Restore) -> Settled:
         text=True,
         check=False,
         # It only makes system calls, so a lock held by another thread cannot hurt.
-        preexec_fn=dying_with_us(SIGKILL),  # noqa: PLW1509
+        preexec_fn=dying_with_us(SIGKILL),
     )
     lines = done.stdout.splitlines() or [""]
     if done.returncode:
@@ -137,6 +137,8 @@ def _addresses(settings: Settings, database_url: str) -> dict[str, str]:
         "SECRET_KEY": settings.secret_key,
         "APP_ENV": settings.app_env,
         "ERASURE_LOG": str(settings.erasure_log),
+        # It tells what it does at the end.
+        "LOG_LEVEL": "WARNING",
     }
 
 

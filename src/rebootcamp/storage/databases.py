@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 import psycopg2
 from psycopg2 import extensions, sql
@@ -141,7 +141,8 @@ class Databases:
     def send_away(self, name: str) -> None:
         """End the sessions of a database that this role may end."""
         self._rows(
-            "SELECT pg_terminate_backend(pid, 3000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid, 3000) FROM pg_stat_activity WHERE datname = %s"
+            " AND pid <> pg_backend_pid()"
             " AND (pg_has_role(usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))",
             name,
         )
@@ -175,10 +176,10 @@ class Databases:
         sessions = "SELECT DISTINCT coalesce(usename, backend_type) FROM pg_stat_activity WHERE datname = %s"
         return ", ".join(sorted(str(who) for (who,) in self._rows(sessions, name))) or "?"
 
-    def _rows(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+    def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
             cursor.execute(statement, parameters)
-            rows: list[tuple[object, ...]] = cursor.fetchall()
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
             return rows
 
     def _run(self, statement: sql.Composable) -> None:

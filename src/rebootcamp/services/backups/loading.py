@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Final
+from typing import IO, Any, Final, cast
 
 import bson
 import pymongo
@@ -57,7 +58,7 @@ def open_source(path: Path, settings: Settings, progress: Progress | None = None
 
 def load_dump(source: Source, database_url: str) -> None:
     """Load the PostgreSQL half into an empty database; raise `ProgramFailed`."""
-    with closing(_Restoring(database_url)) as sink:
+    with _restoring(database_url) as sink:
         pour(source.path / source.manifest.dump_file, sink, source.identity)
 
 
@@ -68,7 +69,7 @@ def load_collections(source: Source, database: Database[Doc]) -> None:
         rules = {rule: options.pop(rule) for rule in RULES if rule in options}
         with mongo.guarded(), pymongo.timeout(INDEX_SECONDS):
             database.create_collection(name, **options)
-        collection = database.get_collection(name, codec_options=RAW)
+        collection: Collection[Any] = database.get_collection(name, codec_options=RAW)
         documents = Documents(partial(_insert, collection))
         pour(source.path / source.manifest.collection_file(name), documents, source.identity)
         with mongo.guarded(), pymongo.timeout(INDEX_SECONDS):
@@ -78,7 +79,7 @@ def load_collections(source: Source, database: Database[Doc]) -> None:
                 database.command("collMod", name, **rules)
 
 
-def _insert(collection: Collection[RawBSONDocument], batch: bytes) -> None:
+def _insert(collection: Collection[Any], batch: bytes) -> None:
     with mongo.guarded(), pymongo.timeout(BATCH_SECONDS):
         if documents := bson.decode_all(batch, RAW):
             collection.insert_many(documents, ordered=False)
@@ -93,23 +94,14 @@ def _typed(description: Description) -> tuple[dict[str, Any], list[dict[str, Any
 class _Restoring:
     """pg_restore as what a stream may run into."""
 
-    def __init__(self, database_url: str) -> None:
-        # A file: nobody needs to listen while the dump is written.
-        self._errors = TemporaryFile()
-        self._process = postgresql_tools.start(
-            "pg_restore",
-            *OPTIONS,
-            database_url=database_url,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-        )
+    def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+        self._process, self._errors = process, errors
+        self._input = cast(IO[bytes], process.stdin)
 
     def write(self, data: bytes, /) -> int:
         """Hand on a piece; pg_restore may have had enough, and `finish` tells why."""
-        assert self._process.stdin is not None
         with suppress(BrokenPipeError):
-            self._process.stdin.write(data)
+            self._input.write(data)
         return len(data)
 
     def flush(self) -> None:
@@ -117,18 +109,28 @@ class _Restoring:
 
     def finish(self) -> None:
         """Raise `ProgramFailed` unless everything was loaded."""
-        assert self._process.stdin is not None
         with suppress(BrokenPipeError):
-            self._process.stdin.close()
+            self._input.close()
         if self._process.wait():
             self._errors.seek(0)
             raise ProgramFailed(name="pg_restore", reason=postgresql_tools.said(self._errors.read()))
 
-    def close(self) -> None:
-        """Leave no process behind."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._errors):
-            if stream is not None:
-                with suppress(BrokenPipeError):
-                    stream.close()
+
+@contextmanager
+def _restoring(database_url: str) -> Iterator[_Restoring]:
+    # A file takes the complaints: nobody needs to listen while the dump is written.
+    with TemporaryFile() as errors:
+        process = postgresql_tools.start(
+            "pg_restore",
+            *OPTIONS,
+            database_url=database_url,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        try:
+            yield _Restoring(process, errors)
+        finally:
+            process.kill()
+            with suppress(BrokenPipeError):
+                process.communicate()

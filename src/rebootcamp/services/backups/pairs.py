@@ -244,7 +244,8 @@ def _look_at_sql(url: URL) -> Live:
         if not _value(cursor):
             return Live(content=content)
         cursor.execute("SELECT store_id::text, mongo_database, epoch, token_epoch FROM app_meta")
-        return Live(*(cursor.fetchone() or (None, None, 0, 0)), content=content)
+        store_id, database, epoch, token_epoch = cursor.fetchone() or (None, None, 0, 0)
+        return Live(store_id, database, epoch, token_epoch, content)
 
 
 def _first_row(cursor: extensions.cursor) -> tuple[str, str] | None:

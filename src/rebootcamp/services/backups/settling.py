@@ -41,8 +41,8 @@ class NewerBackup(Unacceptable):
     code = "newer_backup"
     title = Text("Backup of a newer version", "Sauvegarde d'une version plus récente")
     detail = Text(
-        "The backup was taken by version {app} with schema {revision}, which this version does not know: upgrade first.",
-        "La sauvegarde a été faite par la version {app} avec le schéma {revision}, que cette version ne connaît pas : "
+        "The backup was taken by version {app} with schema {revision}, which is not known here: upgrade first.",
+        "La sauvegarde a été faite par la version {app} avec le schéma {revision}, inconnu ici : "
         "mettez d'abord à jour.",
     )
 

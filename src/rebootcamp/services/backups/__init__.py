@@ -1,1 +1,0 @@
-"""Both stores saved as one, and brought back as one."""
