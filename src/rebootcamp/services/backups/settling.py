@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rebootcamp.core.errors import DomainError, Kind
+from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.languages import Text
 from rebootcamp.events.relay import Relay
 from rebootcamp.services.backups.errors import Unacceptable
@@ -62,6 +63,7 @@ class Settled:
 def settle(relay: Relay, known_findings: int) -> Settled:
     """Bring the restored pair, which is this process's own, to where it may be used; raise `NotSound`."""
     _require_sound(check_stores(), known_findings)
+    failpoint("restore.settling")
     erased = 0
     delivered = relay.drain()
     report = check_stores()
