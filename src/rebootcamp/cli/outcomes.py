@@ -111,7 +111,8 @@ def _language() -> str:
 
 def _first_line(error: object) -> str:
     text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
+    # The driver goes on with everything that it knows about the servers.
+    return text.splitlines()[0].partition(" (configured")[0][:300]
 
 
 def progress() -> Callable[[str, int, int], None]:
