@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,9 +105,9 @@ class Commands:
 
 
 @contextmanager
-def commands_on(settings: Settings, place: Path) -> Iterator[Commands]:
+def commands_on(settings: Settings, place: Path, **extra: str) -> Iterator[Commands]:
     """Run the forking process for the length of the block."""
-    own = {"BACKUP_DIR": str(place / "backups"), "LOG_LEVEL": "WARNING"}
+    own = {"BACKUP_DIR": str(place / "backups"), "LOG_LEVEL": "WARNING", **extra}
     command = [sys.executable, "-m", "tests.acceptance.restores"]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, env=environment(settings, **own), text=True, **pipes) as process:
@@ -244,6 +245,14 @@ class Shop:
             for engine in db.engines.values():
                 engine.dispose()
         return self.stores.seen()
+
+    def copy_of_backup(self, place: Path) -> Path:
+        """Return a copy of the backup that may be changed."""
+        copy = place / "copy"
+        shutil.copytree(self.place / "backups" / "latest", copy)
+        for path in (copy, *copy.rglob("*")):
+            path.chmod(0o700)
+        return copy
 
     def check(self) -> None:
         """Prove that both stores agree."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rebootcamp.config import Settings
+from rebootcamp.services.backups import load_manifest, make_keys
 from tests.acceptance.restores import Seen, Shop, Stores, commands_on, open_shop
 from tests.stores import create_pair
 
@@ -177,15 +177,44 @@ def test_wrong_usage_is_told_from_failure(shop: Shop, arguments: tuple[str, ...]
 
 
 def test_a_backup_of_a_newer_version_is_refused(shop: Shop, grown: Seen, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(shop.place / "backups" / "latest", copy)
-    copy.chmod(0o700)
-    manifest = copy / "manifest.json"
-    manifest.chmod(0o600)
-    manifest.write_bytes(manifest.read_bytes().replace(b'"revision":"0', b'"revision":"9'))
+    copy = shop.copy_of_backup(tmp_path)
+    (copy / "manifest.json").write_bytes(replace(load_manifest(copy), revision="9999").to_json())
     done = shop.run("restore", "--force", str(copy))
     assert (done.status, done.told["error"]) == (65, "newer_backup")
     assert shop.stores.seen() == grown
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "postgresql.dump", "mongo/history.bson.gz"])
+def test_a_damaged_backup_is_refused(shop: Shop, grown: Seen, tmp_path: Path, file: str) -> None:
+    copy = shop.copy_of_backup(tmp_path)
+    content = bytearray((copy / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / file).write_bytes(content)
+    done = shop.run("restore", "--force", str(copy))
+    assert (done.status, done.told["ok"]) == (65, False), done.output
+    assert shop.stores.seen() == grown
+
+
+def test_sealed_backups_are_restored_by_who_has_the_keys(shop: Shop, settings: Settings, tmp_path: Path) -> None:
+    keys, others = make_keys(tmp_path / "mine"), make_keys(tmp_path / "others")
+    writer = {"BACKUP_RECIPIENTS": keys.recipient, "BACKUP_SIGNING_KEY": str(keys.signing_key)}
+    reader = {"BACKUP_IDENTITY": str(keys.identity), "BACKUP_VERIFY_KEY": str(keys.verify_key)}
+    with commands_on(shop.settings, tmp_path, **writer) as commands:
+        assert commands.run("backup").status == 0
+    before = shop.stores.seen()
+    for wrong in (
+        {},
+        {**reader, "BACKUP_IDENTITY": str(others.identity)},
+        reader | {"BACKUP_VERIFY_KEY": str(others.verify_key)},
+    ):
+        with commands_on(shop.settings, tmp_path, **wrong) as commands:
+            assert commands.run("restore", "--force").status == 65
+    assert shop.stores.seen() == before
+    with commands_on(shop.settings, tmp_path, **reader) as commands:
+        done = commands.run("restore", "--force")
+        assert done.status == 0, done.output
+    found = shop.stores.seen()
+    assert (found.events, found.emails) == (before.events, before.emails)
 
 
 def test_one_restore_at_a_time(shop: Shop, grown: Seen) -> None:

@@ -64,6 +64,11 @@ class Group(click.Group):
         with _usage():
             return super().make_context(*arguments, **options)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, which may refuse how its options go together."""
+        with _usage():
+            return super().invoke(ctx)
+
 
 @contextmanager
 def _usage() -> Iterator[None]:

@@ -24,6 +24,7 @@ from rebootcamp.config import Settings, environment_with
 from rebootcamp.core import json
 from rebootcamp.events.relay import Relay
 from rebootcamp.integrations.programs import dying_with_us
+from rebootcamp.services.backups.errors import ForeignBackup, NotEmpty
 from rebootcamp.services.backups.folders import find_backup, opened
 from rebootcamp.services.backups.loading import Source, open_source
 from rebootcamp.services.backups.pairs import Place, drop_pairs
@@ -81,11 +82,19 @@ def _restore(result: Result, backup: str | None, *, is_dry: bool, is_forced: boo
             click.echo(f"BACKUP VERIFIED bid={source.bid}")
             return
         with _place() as place:
-            job = begin(place, source, into, is_forced=is_forced)
+            job = _begin(place, source, into, is_forced=is_forced)
             if job is None:
                 click.echo(f"RESTORE VERIFIED bid={source.bid}: an earlier run had done it")
             else:
                 result.update(_carry_out(job))
+
+
+def _begin(place: Place, source: Source, into: str | None, *, is_forced: bool) -> Restore | None:
+    try:
+        return begin(place, source, into, is_forced=is_forced)
+    except (NotEmpty, ForeignBackup):
+        _say("with --force the restored pair takes the place of the live one, which is kept under another name")
+        raise
 
 
 def _carry_out(job: Restore) -> Result:
