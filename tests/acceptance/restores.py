@@ -30,6 +30,7 @@ from rebootcamp.config import Settings
 from rebootcamp.core import failpoints
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.services import tokens
+from rebootcamp.services.backups import Manifest
 from rebootcamp.storage import mongo
 from rebootcamp.storage.databases import Databases, Found, connect, databases
 from rebootcamp.storage.sql import db
@@ -232,13 +233,14 @@ class Shop:
         """Run a command."""
         return self._commands.run(*arguments, **options)
 
-    def grow(self) -> Seen:
+    def grow(self, *, delivered: bool = True) -> Seen:
         """Add a learner with a completion and a device; return what the pair holds then."""
         mongo.configure(self.settings)
         with self._app.app_context():
             learner = make_actor()
             complete(learner, make_challenge())
-            drain()
+            if delivered:
+                drain()
             email = db.session.scalars(sa.select(User.email).where(User.id == learner.user_id)).one()
             tokens.sign_in(email, PASSWORD)
             db.session.remove()
@@ -246,13 +248,17 @@ class Shop:
                 engine.dispose()
         return self.stores.seen()
 
-    def copy_of_backup(self, place: Path) -> Path:
-        """Return a copy of the backup that may be changed."""
+    def copy_of_backup(self, place: Path, backup: Path | None = None) -> Path:
+        """Return a copy of a backup that may be changed."""
         copy = place / "copy"
-        shutil.copytree(self.place / "backups" / "latest", copy)
+        shutil.copytree(backup or self.place / "backups" / "latest", copy)
         for path in (copy, *copy.rglob("*")):
             path.chmod(0o700)
         return copy
+
+    def seal(self, copy: Path, manifest: Manifest) -> None:
+        """Let a backup say something else of itself."""
+        (copy / "manifest.json").write_bytes(manifest.to_json())
 
     def check(self) -> None:
         """Prove that both stores agree."""

@@ -178,7 +178,7 @@ def test_wrong_usage_is_told_from_failure(shop: Shop, arguments: tuple[str, ...]
 
 def test_a_backup_of_a_newer_version_is_refused(shop: Shop, grown: Seen, tmp_path: Path) -> None:
     copy = shop.copy_of_backup(tmp_path)
-    (copy / "manifest.json").write_bytes(replace(load_manifest(copy), revision="9999").to_json())
+    shop.seal(copy, replace(load_manifest(copy), revision="9999"))
     done = shop.run("restore", "--force", str(copy))
     assert (done.status, done.told["error"]) == (65, "newer_backup")
     assert shop.stores.seen() == grown
@@ -193,6 +193,45 @@ def test_a_damaged_backup_is_refused(shop: Shop, grown: Seen, tmp_path: Path, fi
     done = shop.run("restore", "--force", str(copy))
     assert (done.status, done.told["ok"]) == (65, False), done.output
     assert shop.stores.seen() == grown
+
+
+def test_what_was_loaded_is_held_against_the_manifest(shop: Shop, grown: Seen, tmp_path: Path) -> None:
+    copy = shop.copy_of_backup(tmp_path)
+    manifest = load_manifest(copy)
+    other = replace(manifest.tables["users"], hash=manifest.tables["users"].hash + "1")
+    shop.seal(copy, replace(manifest, tables={**manifest.tables, "users": other}))
+    done = shop.run("restore", "--force", str(copy))
+    assert (done.status, done.told["error"]) == (70, "not_as_saved"), done.output
+    assert "table users" in done.told["detail"]
+    assert shop.stores.seen() == grown
+
+
+def test_what_waited_is_delivered_before_the_switch(shop: Shop, grown: Seen, tmp_path: Path) -> None:
+    waiting = shop.grow(delivered=False)
+    with commands_on(shop.settings, tmp_path) as commands:
+        assert commands.run("backup").status == 0
+        done = commands.run("restore", "--force")
+    assert done.status == 0, done.output
+    assert done.told["delivered"] >= 1
+    assert (done.told["pending"], done.told["events"]) == (0, waiting.events)
+    shop.check()
+
+
+def test_a_pair_is_restored_with_the_faults_it_was_saved_with_and_no_others(
+    shop: Shop, grown: Seen, tmp_path: Path
+) -> None:
+    with shop.stores.mongo() as client:
+        client[grown.mongo_database]["history"].delete_one({})
+    with commands_on(shop.settings, tmp_path) as commands:
+        path = Path(commands.run("backup").told["path"])
+        copy = shop.copy_of_backup(tmp_path, path)
+        shop.seal(copy, replace(manifest := load_manifest(copy), check=replace(manifest.check, findings=0)))
+        done = commands.run("restore", "--force", str(copy))
+        assert (done.status, done.told["error"]) == (70, "restored_pair_not_settled"), done.output
+        assert "history" in done.told["detail"]
+        done = commands.run("restore", "--force", str(path))
+        assert (done.status, done.told["findings"]) == (0, manifest.check.findings), done.output
+    assert shop.run("restore", "--force", shop.bid).status == 0
 
 
 def test_sealed_backups_are_restored_by_who_has_the_keys(shop: Shop, settings: Settings, tmp_path: Path) -> None:
