@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dotenv import dotenv_values
 from pymongo.errors import PyMongoError
@@ -44,6 +45,12 @@ class Settings:
     max_body_bytes: int = 1024 * 1024
     relay_batch: int = 200
     relay_poll_seconds: float = 0.2
+    backup_dir: Path = Path("backups")
+    backup_recipients: tuple[str, ...] = ()
+    backup_signing_key: Path | None = None
+    backup_verify_key: Path | None = None
+    backup_identity: Path | None = None
+    erasure_log: Path = Path("erasures.jsonl")
     failpoints: str = ""
     flask_debug: str = ""
 
@@ -62,7 +69,7 @@ class Settings:
             refresh_token_days=_integer(env, "REFRESH_TOKEN_DAYS", cls.refresh_token_days, 1, 365),
             jwt_issuer=env.get("JWT_ISSUER", cls.jwt_issuer),
             jwt_audience=env.get("JWT_AUDIENCE", cls.jwt_audience),
-            cors_origins=tuple(filter(None, (o.strip() for o in env.get("CORS_ORIGINS", "").split(",")))),
+            cors_origins=_listed(env, "CORS_ORIGINS"),
             trusted_proxies=_integer(env, "TRUSTED_PROXIES", cls.trusted_proxies, 0, 10),
             log_level=env.get("LOG_LEVEL", cls.log_level).upper(),
             log_format=env.get("LOG_FORMAT", cls.log_format),
@@ -71,6 +78,7 @@ class Settings:
             relay_poll_seconds=_number(env, "RELAY_POLL_SECONDS", cls.relay_poll_seconds, 0.01, 60.0),
             failpoints=env.get("TEST_FAILPOINTS", ""),
             flask_debug=env.get("FLASK_DEBUG", ""),
+            **_of_backups(env),
         )
         settings.verify()
         return settings
@@ -100,6 +108,11 @@ class Settings:
             raise ConfigurationError("FLASK_DEBUG must be empty in production.")
 
 
+def environment_with(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return what a program that we start finds in its environment: ours, and what is only its own."""
+    return {**os.environ, **extra}
+
+
 def run_directory(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder where `make run` keeps its servers and their addresses."""
     return Path(environ.get("RUN_DIR", ".run"))
@@ -116,6 +129,22 @@ def _layered(environ: Mapping[str, str]) -> dict[str, str]:
             merged.update({key: value for key, value in dotenv_values(file).items() if value is not None})
     merged.update(environ)
     return merged
+
+
+def _of_backups(env: Mapping[str, str]) -> dict[str, Any]:
+    folder = Path(env.get("BACKUP_DIR") or Settings.backup_dir)
+    keys = ("BACKUP_SIGNING_KEY", "BACKUP_VERIFY_KEY", "BACKUP_IDENTITY")
+    return {
+        "backup_dir": folder,
+        "backup_recipients": _listed(env, "BACKUP_RECIPIENTS"),
+        # Beside the backups, not among them: it tells a restored past what was erased since.
+        "erasure_log": Path(env.get("ERASURE_LOG") or folder.parent / Settings.erasure_log),
+        **{name.lower(): Path(env[name]) for name in keys if env.get(name)},
+    }
+
+
+def _listed(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(filter(None, (item.strip() for item in env.get(name, "").split(","))))
 
 
 def _required(env: Mapping[str, str], name: str) -> str:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "rebootcamp.cli.accounts": ("admin",),
     "rebootcamp.cli.stores": ("prepare", "mongo_init", "relay", "check", "rebuild", "outbox"),
+    "rebootcamp.cli.backups": ("backup", "load_plain_files"),
     "rebootcamp.cli.rules": ("rules",),
+    "rebootcamp.cli.restore": ("restore", "settle_restore"),
     "rebootcamp.cli.demo": ("demo",),
 }
 

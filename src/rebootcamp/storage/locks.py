@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from rebootcamp.core.errors import Busy
@@ -15,12 +20,94 @@ from rebootcamp.storage.sql import db
 
 # Relays hold the shared side for each batch; a rebuild, a check or a backup takes the exclusive side for a moment.
 BARRIER: Final = 7_203_001
+# A backup holds the shared side; whoever changes tables or collections takes the exclusive one.
 DDL: Final = 7_203_002
 BACKFILL: Final = 7_203_003
 # Relays hold the shared side while they write boards; who changes whether a learner is listed takes the exclusive one.
 LISTING: Final = 7_203_004
 # One rebuild at a time: what it left unfinished is then nobody's.
 REBUILD: Final = 7_203_005
+# Held in the `postgres` database, together with the hash of a name: one restore at a time of one database.
+RESTORE: Final = 7_203_020
+
+BARRIER_TRIES: Final = 6
+BARRIER_PULSE: Final = 1.0
+BARRIER_LIMITS: Final = {"lock_timeout": "2s", "idle_session_timeout": "5s", "statement_timeout": "0"}
+
+
+@dataclass
+class Barrier:
+    """The exclusive side of `BARRIER`, on a connection of its own; should its holder freeze, it falls by itself."""
+
+    connection: Connection
+    since: float
+    milliseconds: float = 0.0
+
+    def lift(self) -> None:
+        """Let relays go on; raise `Busy` where it had fallen by itself, and what was done behind it does not count."""
+        try:
+            unlock = self.connection.exec_driver_sql("SELECT pg_advisory_unlock(%(lock)s)", {"lock": BARRIER})
+            is_freed = unlock.scalar() is True
+        except DBAPIError as error:
+            raise Busy from error
+        if not is_freed:
+            raise Busy
+        self.milliseconds = (time.monotonic() - self.since) * 1000
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Hold it for long: as long as this process does not freeze, the connection is not idle."""
+        is_over = threading.Event()
+
+        def pulse() -> None:
+            while not is_over.wait(BARRIER_PULSE):
+                try:
+                    self.connection.exec_driver_sql("SELECT 1")
+                except DBAPIError:
+                    # Whoever lifts it finds out.
+                    return
+
+        thread = threading.Thread(target=pulse, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+
+
+@contextmanager
+def barrier() -> Iterator[Barrier]:
+    """Hold relays off until the barrier is lifted, or the block left; raise `Busy` when they do not make way.
+
+    Whoever waits for it holds them off too: it is tried for a short while, several times.
+    """
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()
+        for name, value in BARRIER_LIMITS.items():
+            connection.exec_driver_sql(f"SET {name} = '{value}'")
+        for attempt in range(BARRIER_TRIES):
+            try:
+                connection.exec_driver_sql("SELECT pg_advisory_lock(%(lock)s)", {"lock": BARRIER})
+                break
+            except OperationalError as error:
+                if attempt + 1 == BARRIER_TRIES:
+                    raise Busy from error
+                time.sleep(random.uniform(0.1, 0.5))  # noqa: S311
+        yield Barrier(connection, time.monotonic())
+
+
+@contextmanager
+def shared(lock: int, wait: str = "2s") -> Iterator[None]:
+    """Hold the shared side as `exclusive` holds the other; raise `Busy` when it is not free in time."""
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()
+        connection.exec_driver_sql("SET lock_timeout = %(wait)s", {"wait": wait})
+        try:
+            connection.exec_driver_sql("SELECT pg_advisory_lock_shared(%(lock)s)", {"lock": lock})
+        except OperationalError as error:
+            raise Busy from error
+        yield
 
 
 @contextmanager

@@ -161,6 +161,13 @@ def run(command: Doc) -> Doc:
     return here.command(command, codec_options=here.codec_options, readConcern=here.read_concern.document)
 
 
+def has_snapshots() -> bool:
+    """Tell whether the server can show the past: a replica set can, a standalone cannot."""
+    with guarded():
+        hello = client().admin.command("hello")
+    return "setName" in hello or hello.get("msg") == "isdbgrid"
+
+
 @contextmanager
 def reading() -> Iterator[None]:
     """Run reads that PostgreSQL can answer too: like `guarded`, and soon given up."""

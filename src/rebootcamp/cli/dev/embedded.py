@@ -20,7 +20,6 @@ from rebootcamp.cli.dev.places import (
     claim,
     give,
     outside_directory,
-    package_file,
     reachable_binaries,
     unprivileged,
 )
@@ -33,6 +32,7 @@ from rebootcamp.cli.dev.processes import (
     tail,
     write_private,
 )
+from rebootcamp.integrations.programs import package_file
 
 START_TIMEOUT = 60.0
 _NOT_INITIATED, _BAD_REPLICA_CONFIG = 94, 93

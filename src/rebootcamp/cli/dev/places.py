@@ -1,7 +1,6 @@
 """The account that PostgreSQL runs as, the files of the wheels, and the places that account can reach."""
 
 import hashlib
-import importlib.util
 import os
 import pwd
 import shutil
@@ -17,17 +16,6 @@ class EmbeddedUnavailable(DevError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"no embedded {what} here: use `docker compose up`, or set DATABASE_URL and MONGODB_URI")
-
-
-def package_file(package: str, *candidates: str) -> Path | None:
-    # The packages are located, not imported: importing them starts work of their own.
-    spec = importlib.util.find_spec(package)
-    for root in (spec.submodule_search_locations or []) if spec else []:
-        for candidate in candidates:
-            path = Path(root, candidate)
-            if path.exists():
-                return path.resolve()
-    return None
 
 
 def unprivileged() -> Account | None:

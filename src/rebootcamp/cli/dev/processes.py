@@ -1,6 +1,5 @@
 """Child processes that never outlive us: start, stop, find leftovers, pick ports."""
 
-import ctypes
 import fcntl
 import os
 import random
@@ -13,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rebootcamp.integrations.programs import dying_with_us
+
 RUN_DIR_MARK = "REBOOTCAMP_RUN_DIR"
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class DevError(Exception):
@@ -65,13 +64,6 @@ def spawn(
     cwd: Path | None = None,
 ) -> "subprocess.Popen[bytes]":
     """Start a child in its own session; the kernel sends it `death_signal` when the calling thread dies."""
-    parent = os.getpid()
-
-    def die_with_parent() -> None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -84,7 +76,7 @@ def spawn(
             # The terminal's Ctrl-C must reach the supervisor only: it stops children in order.
             start_new_session=True,
             # It only makes two system calls, so a lock held by another thread cannot hurt it.
-            preexec_fn=die_with_parent,  # noqa: PLW1509
+            preexec_fn=dying_with_us(death_signal),  # noqa: PLW1509
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,

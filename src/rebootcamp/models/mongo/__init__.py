@@ -1,6 +1,7 @@
 """PyMongo document wrappers, one class per collection."""
 
+from rebootcamp.models.mongo.backups import BackupMarkDocument
 from rebootcamp.models.mongo.badges import AwardDocument, BadgeDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 
-__all__ = ["AwardDocument", "BadgeDocument", "HistoryDocument", "ProgressDocument"]
+__all__ = ["AwardDocument", "BackupMarkDocument", "BadgeDocument", "HistoryDocument", "ProgressDocument"]

@@ -2,6 +2,7 @@
 
 from rebootcamp.models.sql import (
     accounts,
+    backups,
     badges,
     calendar,
     challenges,
@@ -16,6 +17,7 @@ from rebootcamp.models.sql import (
 
 __all__ = [
     "accounts",
+    "backups",
     "badges",
     "calendar",
     "challenges",

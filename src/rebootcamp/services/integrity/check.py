@@ -85,38 +85,43 @@ class _Ledgers:
 
 def check_stores() -> Report:
     """Compare both stores at one common cut; the service may run meanwhile."""
+    with common_cut() as cut:
+        return check_cut(cut)
+
+
+def check_cut(cut: Cut) -> Report:
+    """Compare both stores as they were at the cut."""
     report = Report()
     _check_schema(report)
-    with common_cut() as cut:
-        with report.examining("store", "meta"):
-            _check_identity(report, cut)
-        with report.examining("badges", "catalogue"):
-            _check_catalogue(report, cut)
-        _check_curve(report, cut)
-        ledgers = _read_ledgers(cut)
-        report.pending = sum(map(len, ledgers.pending.values()))
-        boards, savings = Boards(), ExpectedSavings()
-        goals = ExpectedGoals(cut, ledgers.rules.team_goals)
-        known: set[int] = set()
-        for user_id, group in groupby(stream_events(cut.sql), key=lambda row: row["user_id"]):
-            rows = list(group)
-            known.add(user_id)
-            report.learners += 1
-            report.events += len(rows)
-            boards.count(user_id, rows, ledgers.pending.get(user_id, set()))
-            savings.count(rows, ledgers.pending.get(user_id, set()))
-            goals.count(rows, ledgers.pending.get(user_id, set()))
-            _check_learner(report, cut, ledgers, rows)
-        with report.examining("strangers", "documents"):
-            _check_strangers(report, cut, ledgers, known)
-        boards.check(report, cut)
-        for invariant, subject, found, expected in (
-            *savings.compared(cut),
-            *counted_members(cut),
-            *goals.compared(cut),
-        ):
-            report.expect(invariant, subject, found, expected)
-        _check_outbox(report, cut)
+    with report.examining("store", "meta"):
+        _check_identity(report, cut)
+    with report.examining("badges", "catalogue"):
+        _check_catalogue(report, cut)
+    _check_curve(report, cut)
+    ledgers = _read_ledgers(cut)
+    report.pending = sum(map(len, ledgers.pending.values()))
+    boards, savings = Boards(), ExpectedSavings()
+    goals = ExpectedGoals(cut, ledgers.rules.team_goals)
+    known: set[int] = set()
+    for user_id, group in groupby(stream_events(cut.sql), key=lambda row: row["user_id"]):
+        rows = list(group)
+        known.add(user_id)
+        report.learners += 1
+        report.events += len(rows)
+        boards.count(user_id, rows, ledgers.pending.get(user_id, set()))
+        savings.count(rows, ledgers.pending.get(user_id, set()))
+        goals.count(rows, ledgers.pending.get(user_id, set()))
+        _check_learner(report, cut, ledgers, rows)
+    with report.examining("strangers", "documents"):
+        _check_strangers(report, cut, ledgers, known)
+    boards.check(report, cut)
+    for invariant, subject, found, expected in (
+        *savings.compared(cut),
+        *counted_members(cut),
+        *goals.compared(cut),
+    ):
+        report.expect(invariant, subject, found, expected)
+    _check_outbox(report, cut)
     return report
 
 

@@ -1,0 +1,42 @@
+"""Run what a backup and a restore must survive, and print the figures. `make chaos ARGS=--help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from tests.chaos.backups import backups_under_load
+from tests.chaos.damage import damaged_copies
+from tests.chaos.kills import killed_backups, killed_restores
+from tests.chaos.world import world
+
+PARTS = ("backups", "damage", "kills", "restores")
+
+
+def main() -> None:
+    """Run the parts and leave with 1 when a figure misses its aim."""
+    parser = argparse.ArgumentParser(prog="make chaos ARGS=…", description=__doc__)
+    parser.add_argument("--backups", type=int, default=50, help="backups taken under load, each brought back")
+    parser.add_argument("--kills", type=int, default=200, help="backups that are killed")
+    parser.add_argument("--restores", type=int, default=60, help="restores that are killed")
+    parser.add_argument("--only", choices=PARTS, action="append", help="run this part (may be repeated)")
+    options = parser.parse_args()
+    lines = []
+    with world() as found:
+        runs = {
+            "backups": lambda: backups_under_load(found, options.backups),
+            "damage": lambda: damaged_copies(found),
+            "kills": lambda: killed_backups(found, options.kills),
+            "restores": lambda: killed_restores(found, options.restores),
+        }
+        for name in options.only or PARTS:
+            began = time.monotonic()
+            lines += list(runs[name]())
+            print(f"— {name}: {time.monotonic() - began:.0f} s", flush=True)
+    print("", *lines, sep="\n")
+    sys.exit(any(line.is_met is False for line in lines))
+
+
+if __name__ == "__main__":
+    main()
