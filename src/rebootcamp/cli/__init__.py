@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "rebootcamp.cli.accounts": ("admin",),
     "rebootcamp.cli.stores": ("prepare", "mongo_init", "relay", "check", "rebuild", "outbox"),
     "rebootcamp.cli.rules": ("rules",),
+    "rebootcamp.cli.jobs": ("jobs",),
     "rebootcamp.cli.demo": ("demo",),
 }
 

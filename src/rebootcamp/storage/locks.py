@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
+from zlib import crc32
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -25,6 +26,23 @@ DDL: Final = 7_203_002
 BACKFILL: Final = 7_203_003
 # Relays hold the shared side while they write boards; who changes whether a learner is listed takes the exclusive one.
 LISTING: Final = 7_203_004
+# The upper half of the numbers of maintenance jobs; the lower half comes from the name of the job.
+JOBS: Final = 7_203
+
+
+def job_lock(name: str) -> int:
+    """Return the lock of a maintenance job."""
+    return JOBS << 32 | crc32(name.encode())
+
+
+def held_jobs(session: Session) -> set[int]:
+    """Return the locks of maintenance jobs that some process holds now."""
+    statement = sa.text("""
+        SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND classid = :jobs
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""")
+    return set(session.scalars(statement, {"jobs": JOBS}))
+
 
 BARRIER_TRIES: Final = 6
 BARRIER_PULSE: Final = 1.0
