@@ -71,7 +71,7 @@ def read_jobs(actor: Actor, page: PageRequest) -> Page[JobStatus]:
 
 def list_jobs() -> Sequence[JobStatus]:
     """Return every job with its last run, for operators."""
-    newest = sa.select(JobRun).distinct(JobRun.name).order_by(JobRun.name, JobRun.id.desc())
+    newest = sa.select(JobRun).where(JobRun.id.in_(sa.select(sa.func.max(JobRun.id)).group_by(JobRun.name)))
     with transaction() as session:
         # Before and after: a run that ends meanwhile is no dead one.
         held = held_jobs(session)
