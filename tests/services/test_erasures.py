@@ -299,6 +299,8 @@ def test_tokens_of_an_erased_person_die_at_once(client: FlaskClient, log: Path) 
     assert client.get("/api/users/me", headers=bearer).status_code == 200
     erase_account(canary.user_id, log)
     assert client.get("/api/users/me", headers=bearer).status_code == 401
+    execute("UPDATE users SET is_active = true")
+    assert client.get("/api/users/me", headers=bearer).status_code == 401
     refreshed = client.post("/api/auth/refresh", json={"refresh_token": given["refresh_token"]})
     assert refreshed.status_code == 401
 

@@ -4,6 +4,7 @@ from rebootcamp.services.jobs.catalogue import JOBS, Job
 from rebootcamp.services.jobs.runs import (
     DONE,
     FAILED,
+    INTERRUPTED,
     RUNNING,
     STATES,
     JobStatus,
@@ -17,6 +18,7 @@ from rebootcamp.services.jobs.statistics import list_usage
 __all__ = [
     "DONE",
     "FAILED",
+    "INTERRUPTED",
     "JOBS",
     "RUNNING",
     "STATES",
