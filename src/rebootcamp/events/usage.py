@@ -31,6 +31,11 @@ _USAGE: Final = sa.text("""
     WHERE e.occurred_at >= CAST(:first AS date) AND e.occurred_at < CAST(:last AS date) + 1
     GROUP BY 1""")
 
+_SUMMARISE: Final = sa.text("""
+    SELECT brin_summarize_new_values(oid) FROM pg_class
+    WHERE relname = 'ix_activity_events_time' AND relnamespace = current_schema()::regnamespace
+        AND pg_has_role(relowner, 'USAGE')""")
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -41,6 +46,11 @@ class Usage:
     events: int = 0
     completions: int = 0
     xp: int = 0
+
+
+def index_newest(session: Session) -> None:
+    """Let the index by time know the newest part of the journal, which is read from end to end until then."""
+    session.execute(_SUMMARISE)
 
 
 def first_day(session: Session) -> date | None:

@@ -14,7 +14,7 @@ from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import Busy
 from rebootcamp.core.pages import Page, PageRequest, paginate
-from rebootcamp.events.usage import first_day, usage_between
+from rebootcamp.events.usage import first_day, index_newest, usage_between
 from rebootcamp.models.sql.jobs import UsageDay
 from rebootcamp.storage.sql import Base
 from rebootcamp.storage.transactions import transaction
@@ -53,7 +53,18 @@ def keep_statistics(tell: Callable[[int], None]) -> Mapping[str, int]:
     return {"days": _count_days(tell), **_analyse(tell)}
 
 
+def _index_newest() -> None:
+    try:
+        with transaction() as session:
+            session.execute(LONGEST)
+            index_newest(session)
+    except Busy:
+        # The autovacuum has the journal: counting is only slower.
+        return
+
+
 def _count_days(tell: Callable[[int], None]) -> int:
+    _index_newest()
     last = (clock.now() - SETTLED).date() - DAY
     with transaction() as session:
         session.execute(LONGEST)
