@@ -151,6 +151,7 @@ def _text(schema: dict[str, Any], name: str) -> str:
         "role": "student",
         "slug": f"slug-{next(_numbers)}",
         "code": "held",
+        "reward_badge": "held",
         "icon": "x",
         "period": "2026-W02",
     }
