@@ -45,6 +45,11 @@ class Command(click.Command):
         with _usage():
             return super().make_context(*arguments, **options)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, which may refuse how its options go together."""
+        with _usage():
+            return super().invoke(ctx)
+
 
 class Group(click.Group):
     """A group whose wrong usage ends with 64."""
@@ -55,6 +60,11 @@ class Group(click.Group):
         """Parse the command line."""
         with _usage():
             return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, which may refuse how its options go together."""
+        with _usage():
+            return super().invoke(ctx)
 
 
 @contextmanager
