@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import psycopg2
 import sqlalchemy as sa
+from flask import current_app
 from psycopg2 import sql
 from sqlalchemy.engine import make_url
 
@@ -51,9 +52,11 @@ def empty_stores() -> None:
         connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
         connection.execute(sa.text(f"TRUNCATE {', '.join(names)} RESTART IDENTITY CASCADE"))
         connection.execute(sa.insert(LevelDefinition), FIRST_CURVE)
+    own = current_app.config["REBOOTCAMP"].mongodb_database
+    mongo.follow(own)
     for declared in declarations():
         mongo.collection(declared["collection"]).delete_many({})
-    initialise_store(mongo.database().name)
+    initialise_store(own)
     with db.engine.begin() as connection:
         # Processes remember rules, curve and calendar by their version, so no two tests may share one.
         names = ("rules_version", "levels_version", "calendar_version")

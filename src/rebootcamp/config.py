@@ -31,6 +31,7 @@ class Settings:
     secret_key: str
     database_url: str
     mongodb_uri: str
+    # Of a new pair; afterwards `app_meta.mongo_database` decides.
     mongodb_database: str = "rebootcamp"
     database_pool_size: int = 4
     access_token_minutes: int = 10

@@ -56,7 +56,7 @@ def test_readiness_tells_of_both_stores_and_the_outbox(wire: Wire, ada: Person) 
     [
         (lambda mark: mark.update_one({}, {"$set": {"store_id": str(uuid4())}}), "foreign_mongo_database"),
         (lambda mark: mark.delete_many({}), "unprepared_stores"),
-        (lambda mark: execute("UPDATE app_meta SET mongo_database = 'another'"), "other_mongo_database"),
+        (lambda mark: execute("UPDATE app_meta SET mongo_database = 'nobodys'"), "unprepared_stores"),
     ],
 )
 def test_a_foreign_pair_is_not_ready(wire: Wire, change: Callable[[Any], object], code: str) -> None:

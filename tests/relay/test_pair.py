@@ -74,9 +74,8 @@ def test_nothing_is_delivered_where_the_pair_is_unknown_or_another() -> None:
     mongo.collection("meta").delete_many({})
     with pytest.raises(Unpaired, match="unprepared_stores"):
         drain()
-    execute("UPDATE app_meta SET mongo_database = 'another'")
     mongo.collection("meta").insert_one({"_id": "store", "store_id": str(uuid4()), "epoch": 1})
-    with pytest.raises(Unpaired, match="other_mongo_database"):
+    with pytest.raises(Unpaired, match="foreign_mongo_database"):
         drain()
     assert len(waiting()) == journal_size()
 

@@ -16,14 +16,14 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 
 from rebootcamp.app import create_app
-from rebootcamp.cli.demo.dump import dump_mongo
+from rebootcamp.cli.demo.dump import dump_demo
 from rebootcamp.cli.demo.files import MONGO_DUMP, SQL_DUMP
 from rebootcamp.cli.demo.history import PASSWORD, PASSWORD_HASH
-from rebootcamp.cli.demo.load import read_mongo, read_sql
 from rebootcamp.config import Settings
 from rebootcamp.integrations.passwords import needs_rehash, verify_password
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.challenges import Challenge
+from rebootcamp.services.backups.plain import read_mongo, read_sql
 from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import db
@@ -171,7 +171,7 @@ def test_loading_twice_is_refused(runner: FlaskCliRunner) -> None:
 
 
 def test_loaded_documents_are_dumped_to_the_same_bytes(runner: FlaskCliRunner, tmp_path: Path) -> None:
-    dump_mongo(tmp_path / "mongo.json")
+    dump_demo(tmp_path, runner.app.config["REBOOTCAMP"])
     assert (tmp_path / "mongo.json").read_bytes() == MONGO_DUMP.read_bytes()
 
 

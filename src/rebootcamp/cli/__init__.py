@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "rebootcamp.cli.accounts": ("admin", "accounts_group"),
     "rebootcamp.cli.stores": ("prepare", "mongo_init", "relay", "check", "rebuild", "outbox"),
+    "rebootcamp.cli.backups": ("backup", "load_plain_files"),
     "rebootcamp.cli.rules": ("rules",),
     "rebootcamp.cli.jobs": ("jobs",),
     "rebootcamp.cli.demo": ("demo",),

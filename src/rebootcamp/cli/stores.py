@@ -7,7 +7,8 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import click
 from alembic.runtime.migration import MigrationContext
@@ -19,6 +20,7 @@ from flask_migrate import upgrade
 from rebootcamp.cli.demo.load import load_demo, refuse_demo_accounts, refuse_production
 from rebootcamp.cli.failures import CouldNotRun, one_line
 from rebootcamp.config import Settings
+from rebootcamp.core.errors import Busy
 from rebootcamp.core.json import dumps_text
 from rebootcamp.events.rebuild import drop_projections, replay
 from rebootcamp.events.relay import Chore, Relay, redrive
@@ -29,10 +31,12 @@ from rebootcamp.services.integrity import Report, check_stores
 from rebootcamp.services.operations import OutboxHealth, readiness
 from rebootcamp.services.stores import has_users, initialise_store
 from rebootcamp.storage import mongo
-from rebootcamp.storage.mongo_schema import apply_schema
+from rebootcamp.storage.locks import DDL, exclusive
+from rebootcamp.storage.mongo_schema import apply_schema, declarations, undeclared
 from rebootcamp.storage.sql import db
 
 SHOWN_FINDINGS = 50
+BACKUP_PATIENCE = "15min"
 
 
 class StopFlag(threading.Event):
@@ -172,6 +176,9 @@ def _migrate() -> None:
     with db.engine.connect() as connection:
         current = set(MigrationContext.configure(connection).get_current_heads())
     if current != wanted:
+        with _between_backups():
+            # The migration takes the same lock itself, in its transaction: here it is only waited for.
+            pass
         upgrade()
     click.echo(f"PostgreSQL: revision {', '.join(sorted(wanted))}{'' if current == wanted else ' applied'}")
 
@@ -180,8 +187,21 @@ def _initialise_mongo() -> None:
     # The identity first: validators must not be written into somebody else's database.
     store = initialise_store(_settings().mongodb_database)
     with mongo.guarded():
-        names = apply_schema(mongo.database())
-    click.echo(f"MongoDB: {len(names)} collections, store {store.store_id}")
+        if undeclared(mongo.database()):
+            with _between_backups():
+                apply_schema(mongo.database())
+    click.echo(f"MongoDB: {len(declarations())} collections in {store.mongo_database}, store {store.store_id}")
+
+
+@contextmanager
+def _between_backups() -> Iterator[None]:
+    """Change tables or collections while no backup reads them: a collection of after its cut cannot be read at it."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(DDL, BACKUP_PATIENCE))
+        except Busy as error:
+            raise CouldNotRun("A backup is running: tables and collections can change when it is over.") from error
+        yield
 
 
 def _outbox() -> OutboxHealth:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rebootcamp.core.errors import DomainError, Kind
 from rebootcamp.core.languages import Text
-from rebootcamp.storage.mongo import collection, database, guarded
+from rebootcamp.storage.mongo import collection, database_name, follow, guarded
 from rebootcamp.storage.statements import fetch_one
 
 
@@ -21,21 +21,10 @@ class ForeignMongoDatabase(Unpaired):
 
     code = "foreign_mongo_database"
     detail = Text(
-        "MongoDB database {name} belongs to another store ({owner}): set MONGODB_DATABASE to an empty database, "
-        "or DATABASE_URL to the PostgreSQL database it belongs to.",
-        "La base MongoDB {name} appartient à un autre ensemble ({owner}) : indiquez une base vide dans "
-        "MONGODB_DATABASE, ou dans DATABASE_URL la base PostgreSQL correspondante.",
-    )
-
-
-class OtherMongoDatabase(Unpaired):
-    """The settings name another MongoDB database than the one this store is shown in."""
-
-    code = "other_mongo_database"
-    detail = Text(
-        "This store is shown in MongoDB database {expected}, not in {name}: set MONGODB_DATABASE={expected}.",
-        "Ces données sont projetées dans la base MongoDB {expected}, non dans {name} : "
-        "indiquez MONGODB_DATABASE={expected}.",
+        "MongoDB database {name} belongs to another store ({owner}): correct MONGODB_URI or DATABASE_URL, or, for a "
+        "new store, set MONGODB_DATABASE to an empty database.",
+        "La base MongoDB {name} appartient à un autre ensemble ({owner}) : corrigez MONGODB_URI ou DATABASE_URL ou, "
+        "pour un nouvel ensemble, indiquez une base vide dans MONGODB_DATABASE.",
     )
 
 
@@ -58,12 +47,16 @@ def find_owner() -> str | None:
 
 
 def require_pair() -> None:
-    """Raise `Unpaired` where MongoDB shows another store: whatever is there is not ours to read or to change."""
-    owner, name = find_owner(), database().name
+    """Follow the database that PostgreSQL names now, and raise `Unpaired` where that shows another store.
+
+    Whatever is there then is not ours to read or to change.
+    """
     meta = fetch_one("SELECT store_id, mongo_database FROM app_meta", {})
-    if meta is None or owner is None:
-        raise UnpreparedStores(name=name)
-    if meta["mongo_database"] != name:
-        raise OtherMongoDatabase(name=name, expected=meta["mongo_database"])
+    if meta is None:
+        raise UnpreparedStores(name=database_name())
+    follow(meta["mongo_database"])
+    owner = find_owner()
+    if owner is None:
+        raise UnpreparedStores(name=meta["mongo_database"])
     if str(meta["store_id"]) != owner:
-        raise ForeignMongoDatabase(name=name, owner=owner)
+        raise ForeignMongoDatabase(name=meta["mongo_database"], owner=owner)

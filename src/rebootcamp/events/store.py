@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from rebootcamp.core import clock
 from rebootcamp.events.facts import RecordedEvent, UnreadableEvent, recorded_from_row
 from rebootcamp.models.sql.progress import ActivityEvent, OutboxEntry
+from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all
 
@@ -151,8 +152,10 @@ _NEWEST: Final = """
     ORDER BY e.seq DESC LIMIT %(limit)s"""
 _JOURNAL: Final = f"SELECT {_COLUMNS} FROM activity_events e WHERE e.user_id = %(user_id)s {_NEWEST}"  # noqa: S608
 _PENDING: Final = f"""
-    SELECT {_COLUMNS} FROM outbox o JOIN activity_events e ON e.event_id = o.event_id
-    WHERE o.user_id = %(user_id)s {_NEWEST}"""  # noqa: S608
+    SELECT m.mongo_database, p.* FROM app_meta m LEFT JOIN (
+        SELECT {_COLUMNS} FROM outbox o JOIN activity_events e ON e.event_id = o.event_id
+        WHERE o.user_id = %(user_id)s {_NEWEST}) p ON true
+    ORDER BY p.seq DESC"""  # noqa: S608
 _SCORING: Final = f"""
     SELECT {_COLUMNS} FROM activity_events e WHERE e.user_id = %(user_id)s AND e.points <> 0 {_NEWEST}"""  # noqa: S608
 
@@ -167,8 +170,13 @@ def fetch_journal(
 def fetch_pending(
     user_id: int, *, before: int | None = None, event_type: str | None = None, limit: int | None = None
 ) -> list[RecordedEvent]:
-    """Return a learner's events that MongoDB may not show yet, newest first."""
-    return _newest(_PENDING, user_id, before, event_type, limit)
+    """Return a learner's events that MongoDB may not show yet, newest first, and follow the one that shows the rest.
+
+    Both are of one moment, so a switch of the pair hides no event from a reader.
+    """
+    rows = fetch_all(_PENDING, {"user_id": user_id, "before": before, "event_type": event_type, "limit": limit})
+    mongo.follow(rows[0]["mongo_database"])
+    return list(readable(row for row in rows if row["event_id"] is not None))
 
 
 def fetch_scoring(user_id: int, *, before: int | None = None, limit: int | None = None) -> list[RecordedEvent]:

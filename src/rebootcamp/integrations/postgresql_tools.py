@@ -75,6 +75,13 @@ def start(
     )
 
 
+def pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    """Return a stream of a program that was started with a pipe there."""
+    if stream is None:
+        raise ValueError("there is no pipe")
+    return stream
+
+
 def run(name: str, *options: str, database_url: str | None = None) -> str:
     """Run a program to its end and return what it printed; raise `ProgramFailed` with its own words."""
     with start(name, *options, database_url=database_url) as process:

@@ -8,11 +8,12 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
-from rebootcamp.events.pair import ForeignMongoDatabase, OtherMongoDatabase, find_owner
+from rebootcamp.events.pair import ForeignMongoDatabase, find_owner
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.operations import AppMeta
-from rebootcamp.storage.mongo import collection, guarded
+from rebootcamp.storage.mongo import collection, follow, guarded
 from rebootcamp.storage.transactions import transaction
 
 VERSIONS: Final = (
@@ -32,27 +33,20 @@ class Store:
 
     store_id: UUID
     epoch: int
+    mongo_database: str
 
 
-def initialise_store(mongo_database: str) -> Store:
-    """Make the pair known to both stores, once; raise `ForeignMongoDatabase`, `OtherMongoDatabase`."""
-    owner = find_owner()
+def initialise_store(first_name: str) -> Store:
+    """Make the pair known to both stores, once; raise `ForeignMongoDatabase`.
+
+    `first_name` is the MongoDB database of a new pair; one that is known keeps its own.
+    """
     with transaction() as session:
-        meta = session.scalar(CURRENT)
-        if meta is None:
-            # Nothing is written for a refused pair: it must stay possible to choose another database.
-            _require_owner(owner, None, mongo_database)
-            new = insert(AppMeta).values(
-                id=1, store_id=uuid4(), mongo_database=mongo_database, **dict.fromkeys(VERSIONS, 1)
-            )
-            session.execute(new.on_conflict_do_nothing())
-            meta = session.scalars(CURRENT).one()
-        if meta.mongo_database != mongo_database:
-            raise OtherMongoDatabase(name=mongo_database, expected=meta.mongo_database)
-        store = Store(meta.store_id, meta.epoch)
-    if owner is None:
-        owner = _claim(store)
-    _require_owner(owner, str(store.store_id), mongo_database)
+        meta = session.scalar(CURRENT) or _introduce(session, first_name)
+        store = Store(meta.store_id, meta.epoch, meta.mongo_database)
+    follow(store.mongo_database)
+    owner = find_owner() or _claim(store)
+    _require_owner(owner, str(store.store_id), store.mongo_database)
     return store
 
 
@@ -60,6 +54,15 @@ def has_users() -> bool:
     """Tell whether anybody has an account."""
     with transaction() as session:
         return session.scalar(sa.select(sa.exists(sa.select(User.id)))) is True
+
+
+def _introduce(session: Session, mongo_database: str) -> AppMeta:
+    follow(mongo_database)
+    # Nothing is written for a refused pair: it must stay possible to choose another database.
+    _require_owner(find_owner(), None, mongo_database)
+    new = insert(AppMeta).values(id=1, store_id=uuid4(), mongo_database=mongo_database, **dict.fromkeys(VERSIONS, 1))
+    session.execute(new.on_conflict_do_nothing())
+    return session.scalars(CURRENT).one()
 
 
 def _claim(store: Store) -> str | None:

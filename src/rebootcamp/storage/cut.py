@@ -23,6 +23,9 @@ FORMS = {
     "bytea_output": "hex",
 }
 LIMITS = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+SNAPSHOT = sa.text(
+    "SELECT pg_export_snapshot(), " + ", ".join(f"set_config('{name}', :{name}, true)" for name in LIMITS | FORMS)
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,11 @@ def common_cut(mark: Callable[[], object] | None = None) -> Iterator[Cut]:
         mongo_session = None
         if mongo.has_snapshots():
             mongo_session = stack.enter_context(mongo.client().start_session(snapshot=True))
+        _warm(session)
         held = stack.enter_context(ExitStack())
         barrier = held.enter_context(locks.barrier())
+        # Nobody switches the pair under the barrier, so name and snapshots belong together.
+        mongo.forget()
         if mark:
             mark()
         with mongo.guarded():
@@ -73,10 +79,17 @@ def common_cut(mark: Callable[[], object] | None = None) -> Iterator[Cut]:
             barrier.lift()
 
 
+def _warm(session: Session) -> None:
+    """Connect before the barrier is up: relays need not wait for that."""
+    mongo.database_name()
+    session.execute(sa.text("SELECT 1"))
+    session.rollback()
+
+
 def _snapshot(session: Session) -> str:
-    """Begin to read; return the name under which other connections see the same rows."""
+    """Begin to read; return the name under which other connections see the same rows.
+
+    The lock was granted before the first statement that sees rows: the snapshot is not older than the barrier.
+    """
     session.execute(sa.text("SET TRANSACTION READ ONLY"))
-    # The lock was granted before the first statement that sees rows: the snapshot is not older than the barrier.
-    for name, value in (LIMITS | FORMS).items():
-        session.execute(sa.select(sa.func.set_config(name, value, True)))
-    return str(session.scalar(sa.select(sa.func.pg_export_snapshot())))
+    return str(session.execute(SNAPSHOT, LIMITS | FORMS).scalar_one())

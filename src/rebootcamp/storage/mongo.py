@@ -1,4 +1,8 @@
-"""MongoDB: one client per process, short time-outs, and a breaker so that an outage is paid for once."""
+"""MongoDB: one client per process, short time-outs, and a breaker so that an outage is paid for once.
+
+Which database is in use, `app_meta.mongo_database` decides, and it may change while the service runs. Each request,
+batch and command carries the name along: a statement that it needs anyway brings it (`follow`), or it is read once.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 import pymongo
 from bson.errors import InvalidDocument
@@ -17,6 +22,7 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError, InvalidOperation, OperationFailure, PyMongoError
 
 from rebootcamp.config import Settings
+from rebootcamp.storage.statements import fetch_one
 
 Doc = dict[str, Any]
 
@@ -43,6 +49,7 @@ class _Handle:
         self.settings: Settings | None = None
         self.client: MongoClient[Doc] | None = None
         self.pid = 0
+        self.latest_name: str | None = None
         self.failures = 0
         self.open_until = 0.0
 
@@ -61,6 +68,7 @@ class _Handle:
 
 
 _handle = _Handle()
+_name: Final[ContextVar[str | None]] = ContextVar("mongo_database", default=None)
 
 
 def configure(settings: Settings) -> None:
@@ -68,6 +76,7 @@ def configure(settings: Settings) -> None:
     close()
     _handle.__init__()  # type: ignore[misc]
     _handle.settings = settings
+    forget()
 
 
 def close() -> None:
@@ -101,9 +110,44 @@ def client() -> MongoClient[Doc]:
     return _handle.connect()
 
 
+def follow(name: str) -> None:
+    """Use this database from here on, until the request, batch or command ends: PostgreSQL names it now."""
+    _name.set(name)
+    _handle.latest_name = name
+
+
+def forget() -> None:
+    """Begin a request: threads serve one after the other, and the pair may have been switched in between."""
+    _name.set(None)
+
+
+def presume() -> None:
+    """Without a name yet, use the one that PostgreSQL told last, whoever asked.
+
+    Only for who holds it against what PostgreSQL tells afterwards: it may have been switched since.
+    """
+    if _name.get() is None and _handle.latest_name is not None:
+        _name.set(_handle.latest_name)
+
+
+def database_name() -> str:
+    """Return the name of the database in use; one statement where nothing brought it along.
+
+    Before the pair is prepared it is the name in the settings.
+    """
+    name = _name.get()
+    if name is not None:
+        return name
+    meta = fetch_one("SELECT mongo_database FROM app_meta", {})
+    if meta is None:
+        return _handle.require().mongodb_database
+    follow(meta["mongo_database"])
+    return str(meta["mongo_database"])
+
+
 def database() -> Database[Doc]:
     """Return the database that belongs to this PostgreSQL store."""
-    return client()[_handle.require().mongodb_database]
+    return client()[database_name()]
 
 
 def collection(name: str) -> Collection[Doc]:

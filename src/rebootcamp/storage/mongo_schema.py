@@ -50,7 +50,7 @@ def undeclared(database: Database[Doc]) -> list[str]:
     return [
         declared["collection"]
         for declared in declarations()
-        if options.get(declared["collection"], {}).get("validator") != declared["validator"]
+        if not _options(declared).items() <= options.get(declared["collection"], {}).items()
         or _indexes(database, declared["collection"]) != _declared_indexes(declared)
     ]
 

@@ -19,6 +19,7 @@ from rebootcamp.core.days import Days
 from rebootcamp.core.errors import Unauthenticated
 from rebootcamp.models.sql.accounts import CALLER_COLUMNS, day_columns
 from rebootcamp.services import tokens
+from rebootcamp.storage import mongo
 from rebootcamp.storage.statements import fetch_one
 
 EXTENSION: Final = "rebootcamp.authentication"
@@ -66,6 +67,7 @@ class Bearer:
         )
         if row is None or not is_current:
             raise Unauthenticated
+        mongo.follow(row["mongo_database"])
         actor = Actor(self.user_id, row["caller_role"])
         if self.permission is not None:
             actor.require(self.permission)

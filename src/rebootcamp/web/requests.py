@@ -13,6 +13,7 @@ from flask import Flask, request
 
 from rebootcamp.core.errors import InvalidField
 from rebootcamp.core.languages import Text
+from rebootcamp.storage import mongo
 from rebootcamp.web import logs, metrics
 from rebootcamp.web.languages import language_of
 
@@ -107,6 +108,7 @@ def _read(environ: WSGIEnvironment) -> RequestContext:
 
 
 def _begin() -> None:
+    mongo.forget()
     rule = request.url_rule
     if rule is not None:
         context().rule = rule.rule

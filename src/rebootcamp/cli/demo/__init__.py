@@ -11,7 +11,7 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from rebootcamp.cli.demo.dump import dump_mongo, dump_sql, require_settled
+from rebootcamp.cli.demo.dump import dump_demo
 from rebootcamp.cli.demo.files import DATA, MONGO_DUMP, SQL_DUMP
 from rebootcamp.cli.demo.history import tell_history
 from rebootcamp.cli.demo.load import load_demo, refuse_production
@@ -46,10 +46,7 @@ def generate(seed: int, until: datetime) -> None:
 def dump(directory: Path) -> None:
     """Write the pair to rebootcamp.sql and mongo.json; both stores must agree and nothing may wait."""
     with one_line():
-        require_settled()
-        directory.mkdir(parents=True, exist_ok=True)
-        dump_sql(directory / SQL_DUMP.name, _settings())
-        dump_mongo(directory / MONGO_DUMP.name)
+        dump_demo(directory, _settings())
     for name in (SQL_DUMP.name, MONGO_DUMP.name):
         click.echo(f"{(directory / name).stat().st_size:>10,} {name}")
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pymongo
 import sqlalchemy as sa
-from bson import json_util
 from sqlalchemy.orm import Session
 
-from rebootcamp.cli.demo.files import MONGO_DUMP, MONGO_FORMAT, MONGO_VERSION, SQL_DUMP, dumped_tables, raw_cursor
+from rebootcamp.cli.demo.files import MONGO_DUMP, SQL_DUMP
 from rebootcamp.cli.demo.history import PASSWORD, PASSWORD_HASH, STAFF, STUDENT
 from rebootcamp.cli.failures import CouldNotRun
 from rebootcamp.config import Settings
@@ -24,16 +19,20 @@ from rebootcamp.integrations.passwords import verify_password
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
+from rebootcamp.services.backups.plain import (
+    IDENTITY,
+    SqlDump,
+    dumped_tables,
+    insert_documents,
+    missing_documents,
+    raw_cursor,
+    read_mongo,
+    read_sql,
+)
 from rebootcamp.storage import mongo
-from rebootcamp.storage.mongo import Doc
 from rebootcamp.storage.transactions import transaction
 
-CANONICAL: Final = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)
-COPY: Final = re.compile(r"^COPY public\.(\w+) (\(.*\)) FROM stdin;$")
-END_OF_COPY: Final = "\\."
-SETVAL: Final = re.compile(r"^SELECT pg_catalog\.setval\('public\.\w+', \d+, true\);$")
 MONGO_SECONDS: Final = 60
-IDENTITY: Final = "meta"
 # The pair keeps its own identity, so two pairs with the same demo data stay two pairs, and its curve of levels.
 KEPT: Final = frozenset({AppMeta.__tablename__, LevelDefinition.__tablename__})
 
@@ -50,14 +49,6 @@ class DemoAccounts(DomainError):
         "{count} comptes actifs ont le mot de passe public de démonstration (le premier : {email}) : "
         "désactivez-les ou partez de bases vides avant la mise en production.",
     )
-
-
-@dataclass
-class SqlDump:
-    """What of a plain SQL dump is data: for each table its columns and its COPY lines, then the sequences."""
-
-    copies: dict[str, tuple[str, str]] = field(default_factory=dict)
-    sequences: list[str] = field(default_factory=list)
 
 
 def refuse_production(settings: Settings) -> None:
@@ -87,7 +78,7 @@ def load_demo() -> str:
 
     PostgreSQL commits last, so after an interruption the same command simply goes on.
     """
-    documents = read_mongo(MONGO_DUMP)
+    documents = {name: found for name, found in read_mongo(MONGO_DUMP).items() if name != IDENTITY}
     with transaction() as session:
         session.execute(sa.text("SET LOCAL statement_timeout = 0"))
         # Two loads at once must not both find the table empty.
@@ -96,38 +87,9 @@ def load_demo() -> str:
             raise CouldNotRun("There are accounts already; demo data go into an empty pair only.")
         rows = _load_sql(session, read_sql(SQL_DUMP))
         with mongo.guarded(), pymongo.timeout(MONGO_SECONDS):
-            _load_mongo(documents)
-    return (
-        f"{rows} rows and {sum(len(found) for name, found in documents.items() if name != IDENTITY)} documents loaded"
-    )
-
-
-def read_sql(file: Path) -> SqlDump:
-    """Read the data of a dump that `flask demo dump` wrote."""
-    dump = SqlDump()
-    lines = iter(file.read_text(encoding="utf-8").split("\n"))
-    for line in lines:
-        if found := COPY.match(line):
-            dump.copies[found[1]] = (found[2], "".join(f"{row}\n" for row in _until_end(lines)))
-        elif SETVAL.match(line):
-            dump.sequences.append(line)
-    return dump
-
-
-def read_mongo(file: Path) -> dict[str, list[Doc]]:
-    """Read the documents of every collection; raise `CouldNotRun` for another format."""
-    content: dict[str, Any] = json_util.loads(file.read_text(encoding="utf-8"), json_options=CANONICAL)
-    if (content.get("format"), content.get("version")) != (MONGO_FORMAT, MONGO_VERSION):
-        raise CouldNotRun(f"{file.name} is not a {MONGO_FORMAT} dump of version {MONGO_VERSION}.")
-    collections: dict[str, list[Doc]] = content["collections"]
-    return collections
-
-
-def _until_end(lines: Iterator[str]) -> Iterator[str]:
-    for line in lines:
-        if line == END_OF_COPY:
-            return
-        yield line
+            missing = missing_documents(mongo.database(), documents, IDENTITY)
+            loaded = insert_documents(mongo.database(), missing)
+    return f"{rows} rows and {loaded} documents loaded"
 
 
 def _load_sql(session: Session, dump: SqlDump) -> int:
@@ -145,18 +107,3 @@ def _load_sql(session: Session, dump: SqlDump) -> int:
     session.execute(sa.update(AppMeta).values(versions))
     session.execute(sa.text("ANALYZE"))
     return rows
-
-
-def _load_mongo(collections: dict[str, list[Doc]]) -> None:
-    database = mongo.database()
-    missing: dict[str, list[Doc]] = {}
-    for name, documents in collections.items():
-        if name == IDENTITY:
-            continue
-        found = {document["_id"] for document in database[name].find({}, {"_id": True})}
-        if found - {document["_id"] for document in documents}:
-            raise CouldNotRun(f"MongoDB collection {name} is not empty; demo data go into an empty pair only.")
-        missing[name] = [document for document in documents if document["_id"] not in found]
-    for name, documents in missing.items():
-        if documents:
-            database[name].insert_many(documents)

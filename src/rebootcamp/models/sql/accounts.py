@@ -15,10 +15,10 @@ from rebootcamp.core.permissions import ROLES
 from rebootcamp.models.sql.columns import Identity, Instant, one_of
 from rebootcamp.storage.sql import Base
 
-# What an access token is held against, in a statement that knows `users u` and `app_meta m`.
-CALLER_COLUMNS: Final = (
-    "u.role AS caller_role, u.token_version AS caller_token_version, u.is_active AS caller_is_active, m.token_epoch"
-)
+# What an access token is held against, in a statement that knows `users u` and `app_meta m`; and, since every request
+# needs one of those, which MongoDB database is in use.
+CALLER_COLUMNS: Final = """u.role AS caller_role, u.token_version AS caller_token_version,
+    u.is_active AS caller_is_active, m.token_epoch, m.mongo_database"""
 DAY_COLUMNS: Final = ("timezone", "day_start_hour", "former_timezone", "former_day_start_hour", "held_on", "held_until")
 
 

@@ -22,6 +22,7 @@ from rebootcamp.services.gamification.levels import Level, level_of
 from rebootcamp.services.gamification.measures import counter_key
 from rebootcamp.services.gamification.progression import CATEGORY_POINTS, CHALLENGES, CO2E
 from rebootcamp.services.progress.streaks import Diary
+from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo import MongoUnavailable, reading
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_one
@@ -39,9 +40,9 @@ _OPEN: Final = """ch.is_published AND ch.archived_at IS NULL
 
 _VERSION_COLUMNS: Final = f"""
     c.role AS caller_role, c.token_version AS caller_token_version, c.is_active AS caller_is_active,
-    m.token_epoch, {RULES_VERSION} AS rules_version, m.catalogue_version, {CURVE_VERSION}, {CALENDAR_VERSION},
-    u.id AS user_id, u.display_name, u.nickname, u.version AS user_version, s.last_seq, {day_columns("u")},
-    o.published, o.published_set"""
+    m.token_epoch, m.mongo_database, {RULES_VERSION} AS rules_version, m.catalogue_version, {CURVE_VERSION},
+    {CALENDAR_VERSION}, u.id AS user_id, u.display_name, u.nickname, u.version AS user_version, s.last_seq,
+    {day_columns("u")}, o.published, o.published_set"""
 
 # Time alone may close one challenge and open another: the number of the open ones does not tell.
 _JOINS: Final = f"""
@@ -146,6 +147,16 @@ def get_progress(caller_id: int, user_id: int) -> Progress | None:
     `row["user_id"]` is None for an unknown learner. MongoDB is read first: what PostgreSQL then tells is never
     older, and the events in between are folded in, so the answer is never behind a write.
     """
+    mongo.presume()
+    found = _joined(caller_id, user_id)
+    # The pair was switched: the former database lacks what was delivered since.
+    while found is not None and found.row["mongo_database"] != mongo.database_name():
+        mongo.follow(found.row["mongo_database"])
+        found = _joined(caller_id, user_id)
+    return found
+
+
+def _joined(caller_id: int, user_id: int) -> Progress | None:
     stored, is_degraded = _stored_summary(user_id)
     parameters = {"caller_id": caller_id, "user_id": user_id, "now": clock.now(), "projected_seq": stored.seq}
     row = fetch_one(_PROGRESS, {**parameters, "tells_all": False})
