@@ -129,6 +129,14 @@ def test_an_event_whose_document_was_refused_stays_out_of_mongodb(log: Path) -> 
     assert places_of(CANARY) == set()
 
 
+def test_a_refusal_that_quotes_the_person_is_forgotten(log: Path) -> None:
+    canary = make_canary()
+    execute("UPDATE outbox SET last_error = :text, dead_at = now() WHERE user_id = :id", text=CANARY, id=canary.user_id)
+    assert "outbox" in places_of(CANARY)
+    erase_account(canary.user_id, log)
+    assert places_of(CANARY) == set()
+
+
 def test_redelivery_and_a_rebuilt_mongodb_show_no_more_than_the_journal(log: Path) -> None:
     canary = make_canary()
     erase_account(canary.user_id, log)

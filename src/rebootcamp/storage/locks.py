@@ -33,21 +33,6 @@ RESTORE: Final = 7_203_020
 # The upper half of the numbers of maintenance jobs; the lower half comes from the name of the job.
 JOBS: Final = 7_203
 
-
-def job_lock(name: str) -> int:
-    """Return the lock of a maintenance job."""
-    return JOBS << 32 | crc32(name.encode())
-
-
-def held_jobs(session: Session) -> set[int]:
-    """Return the locks of maintenance jobs that some process holds now."""
-    statement = sa.text("""
-        SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
-        WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND classid = :jobs
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""")
-    return set(session.scalars(statement, {"jobs": JOBS}))
-
-
 BARRIER_TRIES: Final = 6
 BARRIER_PULSE: Final = 1.0
 BARRIER_LIMITS: Final = {"lock_timeout": "2s", "idle_session_timeout": "5s", "statement_timeout": "0"}
@@ -161,3 +146,17 @@ def share(session: Session, lock: int) -> None:
 def hold(session: Session, lock: int) -> None:
     """Hold the exclusive side until the transaction ends."""
     session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+
+
+def job_lock(name: str) -> int:
+    """Return the lock of a maintenance job."""
+    return JOBS << 32 | crc32(name.encode())
+
+
+def held_jobs(session: Session) -> set[int]:
+    """Return the locks of maintenance jobs that some process holds now."""
+    statement = sa.text("""
+        SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND classid = :jobs
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""")
+    return set(session.scalars(statement, {"jobs": JOBS}))
