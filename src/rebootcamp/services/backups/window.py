@@ -14,6 +14,8 @@ from rebootcamp.storage import mongo
 
 PARAMETER: Final = "minSnapshotHistoryWindowInSeconds"
 DEFAULT_WINDOW, MARGIN = 300.0, 30.0
+# Where nothing is forgotten; without a limit of its own each call would have that of a web request.
+LONGEST: Final = 86_400.0
 # What MongoDB answers when its past is gone, or a collection was made or renamed meanwhile.
 SNAPSHOT_GONE: Final = frozenset({239, 246})
 
@@ -36,12 +38,12 @@ def ask_window() -> float | None:
 @contextmanager
 def within(window: float | None) -> Iterator[None]:
     """Give up before the server forgets the cut. Raises `WindowOver`, `SnapshotGone`."""
-    limit = window - min(MARGIN, window / 4) if window is not None else None
+    limit = window - min(MARGIN, window / 4) if window is not None else LONGEST
     try:
         with pymongo.timeout(limit):
             yield
     except PyMongoError as error:
-        if error.timeout and limit is not None:
+        if error.timeout and window is not None:
             raise WindowOver(seconds=window) from error
         if isinstance(error, OperationFailure) and error.code in SNAPSHOT_GONE:
             raise SnapshotGone(str(error)[:200]) from error
