@@ -74,7 +74,7 @@ migrations-check: $(VENV)/.dev-stamp ## migrations equal models, on fresh server
 	echo "— migrations equal models"
 	$(DEV) exec sh -c '$(FLASK) db upgrade && $(FLASK) db check'
 
-.PHONY: migrate migration bench bench-rank drill postman lock clean
+.PHONY: migrate migration bench bench-rank bench-rebuild drill postman lock clean
 migrate: $(VENV)/.run-stamp ## bring the stores of DATABASE_URL and MONGODB_URI (or of `make run`) up to date
 	exec $(FLASK) prepare
 
@@ -89,6 +89,9 @@ bench-rank: $(VENV)/.dev-stamp ## measure one's own rank among 1,000 and 1,000,0
 
 drill: $(VENV)/.dev-stamp ## carry out docs/MIGRATION_BDD.md between two pairs of servers, compare every read address
 	exec $(PY) -m tests.drill
+
+bench-rebuild: $(VENV)/.dev-stamp ## measure the rebuild of 50,000 and 200,000 events: seconds and memory
+	exec $(PY) -m tests.bench.rebuild $(ARGS)
 
 postman: ## walk the Postman collection against a running service (needs Node)
 	command -v npx >/dev/null || { echo "error: npx is missing: install Node.js to run the Postman collection" >&2; exit 1; }

@@ -17,7 +17,7 @@ from rebootcamp import cli as commands
 from rebootcamp.config import Settings
 from rebootcamp.controllers import BLUEPRINTS
 from rebootcamp.core import failpoints
-from rebootcamp.events import journal, relay
+from rebootcamp.events import journal, relay, tables
 from rebootcamp.services.challenges import goals, teams
 from rebootcamp.services.gamification import engine
 from rebootcamp.storage import mongo
@@ -80,6 +80,7 @@ def _bind_stores(app: Flask, settings: Settings) -> None:
     failpoints.arm(settings.failpoints)
     journal.subscribe([engine.Engine, goals.Goals])
     relay.subscribe([teams.add_contributions])
+    tables.subscribe([teams.recount_all])
 
 
 def _bind_web(app: Flask, settings: Settings) -> None:

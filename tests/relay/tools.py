@@ -24,7 +24,7 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.ids import event_id
 from rebootcamp.events.accounts import AccountRegistered
 from rebootcamp.events.journal import lock_line, open_line, record
-from rebootcamp.events.rebuild import PROJECTED_TABLES
+from rebootcamp.events.tables import PROJECTED_TABLES
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.progress import ActivityEvent, LearnerState, OutboxEntry
 from rebootcamp.services.integrity import check_stores
@@ -95,8 +95,6 @@ def restore_outbox() -> None:
     execute("""
         INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at)
         SELECT event_id, user_id, seq, 0, now() - interval '1 second' FROM activity_events""")
-    execute("DELETE FROM leaderboard_entries")
-    execute("DELETE FROM leaderboard_counts")
     for table in PROJECTED_TABLES:
         execute(f"DELETE FROM {table.__tablename__}")
 

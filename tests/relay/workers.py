@@ -22,7 +22,7 @@ from rebootcamp.app import create_app
 from rebootcamp.config import Settings
 from rebootcamp.core import failpoints
 from rebootcamp.core.actors import Actor
-from rebootcamp.events.rebuild import drop_projections, replay
+from rebootcamp.events.rebuild import rebuild as make_anew
 from rebootcamp.events.relay import Relay
 from rebootcamp.services import challenges
 from rebootcamp.services.challenges.errors import AlreadyCompleted
@@ -48,10 +48,9 @@ def relay(acknowledge: Acknowledge, batch: int) -> None:
     acknowledge(Relay(batch, 0.01).drain())
 
 
-def rebuild(acknowledge: Acknowledge, batch: int) -> None:
-    """Drop every projection and replay."""
-    drop_projections()
-    acknowledge(replay(Relay(batch, 0.01), lambda done: None))
+def rebuild(acknowledge: Acknowledge) -> None:
+    """Make every projection anew, and switch."""
+    acknowledge(make_anew(lambda step, done: None).events)
 
 
 def backfill(acknowledge: Acknowledge) -> None:

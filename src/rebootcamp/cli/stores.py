@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -19,10 +20,12 @@ from flask_migrate import upgrade
 
 from rebootcamp.cli.demo.load import load_demo, refuse_demo_accounts, refuse_production
 from rebootcamp.cli.failures import CouldNotRun, one_line
+from rebootcamp.cli.narration import Narrator
 from rebootcamp.config import Settings
 from rebootcamp.core.errors import Busy
 from rebootcamp.core.json import dumps_text
-from rebootcamp.events.rebuild import drop_projections, replay
+from rebootcamp.events.rebuild import drop_former
+from rebootcamp.events.rebuild import rebuild as make_anew
 from rebootcamp.events.relay import Chore, Relay, redrive
 from rebootcamp.services.backfills import work_on_backfills
 from rebootcamp.services.badges import expire_awards
@@ -120,20 +123,22 @@ def check(context: click.Context, as_json: bool) -> None:
 
 
 @click.command("rebuild")
+@click.option("--drop-old", is_flag=True, help="Only drop the databases that earlier rebuilds have replaced.")
 @with_appcontext
-@click.pass_context
-def rebuild(context: click.Context) -> None:
-    """Drop everything that is derived in MongoDB and replay the events: exit 0, 1 if some remain, 2 if it failed."""
+def rebuild(drop_old: bool) -> None:
+    """Make everything that is derived anew beside the pair in use, and switch: exit 0, or 2 with nothing switched."""
     with one_line():
-        total = drop_projections()
-        click.echo(f"{total} events to replay")
-        delivered = replay(_relay(), lambda done: click.echo(f"\r{done}/{total}", nl=False, err=True))
-        click.echo("", err=True)
-        click.echo(f"{delivered} events replayed")
-        left = _outbox()
-    if left.pending or left.dead_letters:
-        click.echo(f"{left.pending} events still wait, {left.dead_letters} dead letters: see `flask check`")
-        context.exit(1)
+        if drop_old:
+            click.echo(f"dropped: {', '.join(drop_former()) or 'nothing'}")
+            return
+        started = time.monotonic()
+        done = make_anew(Narrator())
+    click.echo(
+        f"{done.events} events of {done.learners} learners in {time.monotonic() - started:.1f} s: "
+        f"{done.database} is in use. {done.former} is kept: flask rebuild --drop-old"
+    )
+    if done.revived:
+        click.echo(f"{done.revived} dead letters will be tried again")
 
 
 outbox = AppGroup("outbox", help="Events that MongoDB does not show yet.")

@@ -103,6 +103,11 @@ _WRITE: Final = sa.text("""
     SELECT * FROM told""")
 _KNOWN: Final = sa.text("""
     SELECT board, period, user_id FROM leaderboard_entries WHERE user_id = ANY(CAST(:user_ids AS bigint[]))""")
+_STORED: Final = sa.text("""
+    SELECT b.board, b.period, b.user_id, b.score, b.reached_at, b.is_listed,
+        u.is_listed AND u.is_active AS may_be_listed
+    FROM leaderboard_entries b JOIN users u ON u.id = b.user_id
+    WHERE b.user_id = ANY(CAST(:user_ids AS bigint[]))""")
 _DELIVERED: Final = sa.text("""
     SELECT e.event_id, e.user_id, e.type, e.payload, e.points, e.occurred_at, e.local_date FROM activity_events e
     WHERE e.user_id = ANY(CAST(:user_ids AS bigint[])) AND e.points <> 0
@@ -141,11 +146,28 @@ def relist(session: Session, user_id: int) -> None:
     count_moves(session, moves)
 
 
-def forget_boards(session: Session) -> None:
-    """Empty all boards, for a replay."""
-    hold(session, LISTING)
-    for table in ("leaderboard_entries", "leaderboard_counts"):
-        session.execute(sa.text(f"DELETE FROM {table}"))  # noqa: S608
+def list_differing(session: Session, user_ids: Sequence[int]) -> list[int]:
+    """Return those of some learners whose entries are not what was delivered; both are read at one moment."""
+    wanted = {"user_ids": list(user_ids)}
+    found: dict[Key, Tally] = {}
+    differing: set[int] = set()
+    for row in session.execute(_STORED, wanted):
+        found[row.board, row.period, row.user_id] = Tally(row.score, row.reached_at)
+        if row.is_listed != row.may_be_listed:
+            differing.add(row.user_id)
+    expected = dict(_delivered(session, wanted))
+    for key in found.keys() | expected.keys():
+        stored, told = found.get(key, Tally()), expected.get(key, Tally())
+        # An entry without points is as good as none, whenever it lost them.
+        if stored.score != told.score or (told.score and stored.reached_at != told.reached_at):
+            differing.add(key[2])
+    return sorted(differing)
+
+
+def retell(session: Session, user_ids: Sequence[int]) -> None:
+    """Make all entries of some learners anew; nothing of theirs may be delivered meanwhile."""
+    share(session, LISTING)
+    _write(session, {}, dict(_retold(session, set(user_ids))))
 
 
 def _retold(session: Session, user_ids: set[int]) -> Iterator[tuple[Key, Tally]]:
@@ -153,6 +175,10 @@ def _retold(session: Session, user_ids: set[int]) -> Iterator[tuple[Key, Tally]]
     wanted = {"user_ids": sorted(user_ids)}
     for row in session.execute(_KNOWN, wanted):
         yield (row.board, row.period, row.user_id), Tally()
+    yield from _delivered(session, wanted)
+
+
+def _delivered(session: Session, wanted: dict[str, list[int]]) -> Iterator[tuple[Key, Tally]]:
     delivered = session.execute(_DELIVERED, wanted).mappings()
     for user_id, events in groupby(delivered, key=lambda event: event["user_id"]):
         for board, tally in tell(events).items():

@@ -12,7 +12,19 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from rebootcamp.core.leaderboards import COARSE, COARSE_BITS, FINE, FINE_BITS, SCORE, BoardKey, Position
+from rebootcamp.core.leaderboards import (
+    BUCKET,
+    BUCKET_BITS,
+    COARSE,
+    COARSE_BITS,
+    FINE,
+    FINE_BITS,
+    RANGE,
+    RANGE_BITS,
+    SCORE,
+    BoardKey,
+    Position,
+)
 
 # From so many learners on one score, slots of time count them.
 SPLIT_AT: Final = 512
@@ -44,6 +56,36 @@ _SPLIT: Final = sa.text(f"""
     CROSS JOIN (VALUES ({COARSE}, {COARSE_BITS}), ({FINE}, {FINE_BITS})) AS t (level, bits)
     GROUP BY t.level, milliseconds >> bits""")  # noqa: S608
 
+# What the entries come to; slots of time are kept where a score is split.
+_SCORES: Final = f"""
+    SELECT board, period, t.level, score >> t.bits AS score, 0 AS slot, count(*) AS learners
+    FROM leaderboard_entries CROSS JOIN (VALUES ({RANGE}, {RANGE_BITS}), ({BUCKET}, {BUCKET_BITS}), ({SCORE}, 0))
+        AS t (level, bits)
+    WHERE is_listed AND score > 0
+    GROUP BY board, period, t.level, score >> t.bits"""  # noqa: S608
+_SLOTS: Final = f"""
+    SELECT e.board, e.period, t.level, e.score,
+        floor(extract(epoch FROM e.reached_at) * 1000)::bigint >> t.bits AS slot, count(*) AS learners
+    FROM leaderboard_entries e
+    JOIN leaderboard_counts c ON c.is_split AND (c.board, c.period, c.score) = (e.board, e.period, e.score)
+    CROSS JOIN (VALUES ({COARSE}, {COARSE_BITS}), ({FINE}, {FINE_BITS})) AS t (level, bits)
+    WHERE e.is_listed AND e.score > 0
+    GROUP BY 1, 2, 3, 4, 5"""  # noqa: S608
+_IS_WRONG: Final = sa.text(f"""
+    SELECT EXISTS (
+        SELECT 1 FROM ({_SCORES} UNION ALL {_SLOTS}) AS made
+        FULL JOIN leaderboard_counts c USING (board, period, level, score, slot)
+        WHERE coalesce(made.learners, 0) <> coalesce(c.learners, 0))""")  # noqa: S608
+_RECOUNT: Final = (
+    sa.text("DELETE FROM leaderboard_counts"),
+    sa.text(f"""
+        INSERT INTO leaderboard_counts (board, period, level, score, slot, learners, is_split)
+        SELECT made.*, level = {SCORE} AND learners >= {SPLIT_AT} FROM ({_SCORES}) AS made"""),  # noqa: S608
+    sa.text(f"""
+        INSERT INTO leaderboard_counts (board, period, level, score, slot, learners, is_split)
+        SELECT made.*, false FROM ({_SLOTS}) AS made"""),  # noqa: S608
+)
+
 
 class Move(NamedTuple):
     """A learner leaves one place of a board for another; None: nowhere."""
@@ -51,6 +93,17 @@ class Move(NamedTuple):
     board: BoardKey
     old: Position | None
     new: Position | None
+
+
+def is_right(session: Session) -> bool:
+    """Tell whether the counts are those of the entries, as both were at one moment."""
+    return session.scalar(_IS_WRONG) is False
+
+
+def recount(session: Session) -> None:
+    """Count all entries anew; nobody may write any meanwhile."""
+    for statement in _RECOUNT:
+        session.execute(statement)
 
 
 def count_moves(session: Session, moves: Iterable[Move]) -> None:

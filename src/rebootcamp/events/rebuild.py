@@ -1,91 +1,229 @@
-"""Dropping every projection and replaying the journal."""
+"""Making everything that is derived anew, while the service runs: the tables in place, MongoDB beside the one in use.
+
+The commit that names the new database is the switch. Before it the former pair stays in use, whatever happens; after
+it every request and every batch follows. The former database is kept until `drop_former`.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from datetime import datetime
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, cast
+from uuid import uuid4
 
 import pymongo
 import sqlalchemy as sa
+from pymongo.database import Database
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import OperationalError
 
-from rebootcamp.core import clock
+from rebootcamp.core.errors import DomainError, Kind
 from rebootcamp.core.failpoints import failpoint
-from rebootcamp.events.boards import forget_boards
+from rebootcamp.core.languages import Text
+from rebootcamp.events.catalogue import badge_fields
 from rebootcamp.events.pair import require_pair
-from rebootcamp.events.relay import Relay
-from rebootcamp.models.sql.challenges import TeamContribution
-from rebootcamp.models.sql.eco import EcoContribution, EcoTotal
+from rebootcamp.events.relay import revive
+from rebootcamp.events.replay import Incomplete, Replay
+from rebootcamp.events.tables import allow_minutes, mend_tables
+from rebootcamp.models.mongo.badges import BadgeDocument
+from rebootcamp.models.sql.badges import BadgeDefinition
 from rebootcamp.models.sql.operations import AppMeta
-from rebootcamp.models.sql.progress import OutboxEntry
 from rebootcamp.storage import mongo
-from rebootcamp.storage.locks import BARRIER, exclusive
-from rebootcamp.storage.mongo_schema import apply_schema, declarations, empty_collection
+from rebootcamp.storage.locks import BARRIER, DDL, REBUILD, exclusive, hold
+from rebootcamp.storage.mongo import Doc
+from rebootcamp.storage.mongo_schema import apply_schema, declarations, undeclared
+from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 
-DROP_SECONDS = 60
-PAUSE_SECONDS = 0.05
-PROJECTED_TABLES = (EcoTotal, EcoContribution, TeamContribution)
+# A name for one database of many: that of the first, and eight characters of an id. MongoDB accepts 63 bytes.
+SUFFIX: Final = re.compile(r"_[0-9a-f]{8}$")
+LONGEST_BASE: Final = 54
+MONGO_SECONDS: Final = 60
+# Below so few learners the rest is done while relays wait; each round before lets them go on.
+FEW: Final = 50
+ROUNDS: Final = 20
 
-# One attempt stays on record, as in `redrive`: should the drop not come, later events may have passed a dead one.
-_ENQUEUE = sa.text("""
-    INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at)
-    SELECT event_id, user_id, seq, 0, :now FROM activity_events
-    ON CONFLICT (event_id) DO UPDATE
-    SET attempts = least(outbox.attempts, 1), dead_at = NULL, last_error = NULL, next_attempt_at = :now
-""")
+META: Final = "meta"
+# Marks in `meta`, beside the identity. The first is there from the first write to the end of a rebuild.
+IDENTITY, UNFINISHED, FORMER = "store", "rebuild", "former"
+
+# The end of a process that has just gone may take a moment to reach PostgreSQL.
+_SESSION: Final = """SET statement_timeout = 0; SET lock_timeout = '2s';
+    SET idle_in_transaction_session_timeout = '10min'"""
+_ACQUIRE: Final = sa.text("SELECT pg_advisory_lock(:lock)")
+_SHARE: Final = sa.text("SELECT pg_advisory_lock_shared(:lock)")
+
+Told = Callable[[str, int], None]
 
 
-def drop_projections() -> int:
-    """Forget all projections and mark every event as not yet shown; return the number of events.
+class RebuildRuns(DomainError):
+    """Two at once would do everything twice."""
 
-    Relays are held off meanwhile; reads go on, from PostgreSQL. The outbox is filled first, so a kill at any
-    point leaves a store that any relay brings back. Raises `MongoUnavailable`, `Unpaired`.
+    kind = Kind.CONFLICT
+    code = "rebuild_runs"
+    title = Text("A rebuild runs", "Reconstruction en cours")
+    detail = Text(
+        "Another rebuild, a migration or a restore is under way; nothing was changed.",
+        "Une autre reconstruction, une migration ou une restauration est en cours ; rien n'a été modifié.",
+    )
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What is in use now, what it shows, what it took the place of, and the dead letters that are tried again."""
+
+    database: str
+    former: str
+    events: int
+    learners: int
+    revived: int
+
+
+def rebuild(told: Told) -> Rebuilt:
+    """Make all projections anew and switch to them; `told` hears the step and how far it is.
+
+    Raises `RebuildRuns`, `Unpaired`, `Unreplayable`, `Incomplete`, `Busy`, `MongoUnavailable`: nothing was switched.
     """
-    with exclusive(BARRIER):
+    with _alone() as connection:
+        # Migrations wait: they may change what is read here.
+        _require(connection, _SHARE, DDL)
         require_pair()
-        events = _enqueue_everything()
-        failpoint("rebuild.before_drop")
-        with mongo.guarded(), pymongo.timeout(DROP_SECONDS):
-            database = mongo.database()
-            for declared in declarations():
-                if declared["projection"]:
-                    empty_collection(database, declared)
-                    failpoint("rebuild.swapped")
-            apply_schema(database)
-        failpoint("rebuild.after_drop")
-        return events
+        sweep()
+        former = mongo.database()
+        mend_tables(lambda done: told("learners compared", done))
+        fresh = _create(former)
+        replay = Replay(connection, fresh, lambda done: told("events replayed", done))
+        replay.run()
+        for _ in range(ROUNDS):
+            if replay.catch_up() <= FEW:
+                break
+        events, learners = _verify(replay, fresh)
+        failpoint("rebuild.caught_up")
+        revived = _switch(replay, former, fresh)
+        failpoint("rebuild.switched")
+        mongo.follow(fresh.name)
+        sweep()
+        return Rebuilt(fresh.name, former.name, events, learners, revived)
 
 
-def _enqueue_everything() -> int:
+def sweep() -> None:
+    """Finish or remove what killed rebuilds left; nobody else may be at it."""
+    current = mongo.database()
+    with mongo.guarded():
+        mark = current[META].find_one({"_id": UNFINISHED})
+        if mark is not None:
+            # Switched, and the marks do not say so yet.
+            former = mongo.client()[mark["former"]]
+            if _is_of(former, mark["store_id"], IDENTITY):
+                former[META].replace_one({"_id": FORMER}, _mark(FORMER, current), upsert=True)
+            current[META].delete_one({"_id": UNFINISHED})
+    _drop_marked(UNFINISHED)
+
+
+def drop_former() -> list[str]:
+    """Drop the databases that rebuilds have replaced; return their names. Raises `RebuildRuns`, `Busy`, `Unpaired`."""
+    # A backup, which holds the shared side, may still read the one that was in use when it began.
+    with _alone(), exclusive(DDL, wait="2s"):
+        require_pair()
+        sweep()
+        return _drop_marked(FORMER)
+
+
+@contextmanager
+def _alone() -> Iterator[sa.Connection]:
+    """Yield a connection for the notes and the locks of the only rebuild: all end with the process."""
+    with db.engine.connect() as connection:
+        connection.detach()
+        with connection.begin():
+            connection.exec_driver_sql(_SESSION)
+        _require(connection, _ACQUIRE, REBUILD)
+        yield connection
+
+
+def _require(connection: sa.Connection, statement: sa.TextClause, lock: int) -> None:
+    try:
+        with connection.begin():
+            connection.execute(statement, {"lock": lock})
+    except OperationalError as error:
+        raise RebuildRuns from error
+
+
+def _create(former: Database[Doc]) -> Database[Doc]:
+    fresh = mongo.client()[f"{_base(former.name)}_{uuid4().hex[:8]}"]
+    with mongo.guarded(), pymongo.timeout(MONGO_SECONDS):
+        # Marked by its first write: whatever a kill leaves is known for what it is.
+        fresh[META].insert_one({**_mark(UNFINISHED, former), "former": former.name})
+        failpoint("rebuild.created")
+        apply_schema(fresh)
+    return fresh
+
+
+def _verify(replay: Replay, fresh: Database[Doc]) -> tuple[int, int]:
+    with mongo.guarded(), pymongo.timeout(MONGO_SECONDS):
+        if differing := undeclared(fresh):
+            raise Incomplete(found=f"not as declared: {', '.join(differing)}")
+    return replay.verify()
+
+
+def _switch(replay: Replay, former: Database[Doc], fresh: Database[Doc]) -> int:
+    """Let PostgreSQL name the new database; the barrier and the commit are of one transaction, so of one life."""
     with transaction() as session:
-        session.execute(sa.text("SET LOCAL statement_timeout = 0"))
-        result = session.execute(_ENQUEUE, {"now": clock.now()})
-        forget_boards(session)
-        for projection in PROJECTED_TABLES:
-            session.execute(sa.delete(projection))
-        session.execute(sa.text("UPDATE badge_definitions SET projected_version = 0"))
-        # Whoever asked MongoDB a moment ago may find nothing there: the tag of such an answer must not live on.
-        session.execute(sa.update(AppMeta).values(rules_version=AppMeta.rules_version + 1))
-        return int(result.rowcount)  # type: ignore[attr-defined]
+        allow_minutes(session)
+        hold(session, BARRIER)
+        replay.catch_up()
+        replay.require_complete()
+        badges = session.scalars(sa.select(BadgeDefinition)).all()
+        documents = [{"_id": badge.code, "version": badge.version, **badge_fields(badge)} for badge in badges]
+        with mongo.guarded(), pymongo.timeout(MONGO_SECONDS):
+            if documents:
+                fresh[BadgeDocument.collection_name].insert_many(documents)
+            _copy_natives(former, fresh)
+            fresh[META].insert_one(_mark(IDENTITY, former))
+        failpoint("rebuild.before_switch")
+        # Tags of answers that showed what was broken must not live on, so the rules count as changed.
+        named = sa.update(AppMeta).where(AppMeta.mongo_database == former.name)
+        values = {"mongo_database": fresh.name, "rules_version": AppMeta.rules_version + 1}
+        if cast(CursorResult[Any], session.execute(named.values(values))).rowcount != 1:
+            raise RebuildRuns
+        return revive(session)
 
 
-def replay(relay: Relay, on_progress: Callable[[int], None]) -> int:
-    """Deliver everything that waits, or see other relays deliver it; tell how many events are done after each batch."""
-    done, started = 0, clock.now()
-    while True:
-        batch = relay.deliver_batch()
-        if batch.delivered or batch.refused:
-            done += batch.delivered
-            on_progress(done)
-        elif _waits(started):
-            time.sleep(PAUSE_SECONDS)
-        else:
-            return done
+def _copy_natives(former: Database[Doc], fresh: Database[Doc]) -> None:
+    """Copy what no event tells, inside the server."""
+    left_out = {META} | {declared["collection"] for declared in declarations() if declared["projection"]}
+    for name in former.list_collection_names():
+        if name not in left_out and not name.startswith("system."):
+            former[name].aggregate([{"$merge": {"into": {"db": fresh.name, "coll": name}, "whenMatched": "replace"}}])
 
 
-def _waits(since: datetime) -> bool:
-    """Tell whether an event that was due then is still alive in the outbox; newer ones are no business of a replay."""
-    with transaction() as session:
-        due = sa.select(OutboxEntry).where(OutboxEntry.dead_at.is_(None), OutboxEntry.next_attempt_at <= since)
-        return session.scalar(sa.select(due.exists())) is True
+def _base(name: str) -> str:
+    return SUFFIX.sub("", name)[:LONGEST_BASE]
+
+
+def _identity(database: Database[Doc]) -> Doc:
+    with mongo.guarded():
+        return database[META].find_one({"_id": IDENTITY}) or {}
+
+
+def _mark(kind: str, of: Database[Doc]) -> Doc:
+    return {**_identity(of), "_id": kind}
+
+
+def _is_of(database: Database[Doc], store_id: str, kind: str) -> bool:
+    return database[META].find_one({"_id": kind, "store_id": store_id}) is not None
+
+
+def _drop_marked(kind: str) -> list[str]:
+    """Drop this store's databases with a mark, never the one in use; return their names."""
+    current = mongo.database()
+    store_id = _identity(current)["store_id"]
+    dropped = []
+    with mongo.guarded(), pymongo.timeout(MONGO_SECONDS):
+        for name in mongo.client().list_database_names():
+            is_other = name != current.name and _base(name) == _base(current.name)
+            if is_other and _is_of(mongo.client()[name], store_id, kind):
+                mongo.client().drop_database(name)
+                dropped.append(name)
+    return dropped

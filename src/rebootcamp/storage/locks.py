@@ -25,6 +25,8 @@ DDL: Final = 7_203_002
 BACKFILL: Final = 7_203_003
 # Relays hold the shared side while they write boards; who changes whether a learner is listed takes the exclusive one.
 LISTING: Final = 7_203_004
+# One rebuild at a time: what it left unfinished is then nobody's.
+REBUILD: Final = 7_203_005
 # Held in the `postgres` database, together with the hash of a name: one restore at a time of one database.
 RESTORE: Final = 7_203_020
 

@@ -127,6 +127,16 @@ def recount(session: Session, goal: Goal) -> None:
         _add(session, [goal], rows)
 
 
+def recount_all(session: Session) -> None:
+    """Count every team challenge from the journal, in one pass; no relay may deliver meanwhile."""
+    session.execute(sa.delete(TeamContribution))
+    goals = current_rules().team_goals
+    types = {name for goal in goals for name in _types(goal)}
+    delivered = stream_delivered(session, types, min((goal.opens_on or date.min for goal in goals), default=date.max))
+    while rows := list(islice(delivered, CHUNK)):
+        _add(session, goals, rows)
+
+
 def forget(session: Session, challenge_id: int) -> None:
     """Drop what was counted for a challenge that is no longer one of teams."""
     session.execute(sa.delete(TeamContribution).where(TeamContribution.challenge_id == challenge_id))
