@@ -11,12 +11,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 
 from rebootcamp.cli.dev.servers import temporary_servers
+from rebootcamp.core import clock
 from tests.drill.document import FRENCH, Step, require_same_steps
 from tests.drill.reading import Compared, Reader, compare
 from tests.drill.sites import Site
@@ -52,14 +55,33 @@ class Drill:
         self.old.run(".venv/bin/flask prepare --demo && .venv/bin/flask relay --once")
         self.old.start()
         self.tokens = {email: self.old.sign_in(email) for email in (ADMIN, STUDENT)}
-        shared = self.old.send("POST", "/api/users/me/share-links", self._token(STUDENT), json={})
-        assert shared.status_code == HTTPStatus.CREATED, shared.text
+        self._publish()
+        shared = self._post("/api/users/me/share-links", STUDENT, {})
         student = self.tokens[STUDENT]["user"]["id"]
         pictures = ("progress.svg", "activity.svg")
-        self.shared = [f"/api/users/{student}/{picture}?key={shared.json()['key']}" for picture in pictures]
+        self.shared = [f"/api/users/{student}/{picture}?key={shared['key']}" for picture in pictures]
         for _ in range(WRITERS):
             self.threads.append(threading.Thread(target=self._write))
             self.threads[-1].start()
+
+    def _publish(self) -> None:
+        """Add what the demo has none of, so that there is something to read everywhere."""
+        today = clock.now().date()
+        year, week, _ = (today - timedelta(weeks=1)).isocalendar()
+        self._post("/api/leaderboards/weekly/freeze", ADMIN, {"period": f"{year}-W{week:02}"})
+        names = {"en": "Rest", "fr": "Repos"}
+        begin = today + timedelta(days=60)
+        self._post(
+            "/api/calendar",
+            ADMIN,
+            {"starts_on": begin.isoformat(), "ends_on": begin.isoformat(), "translations": names},
+        )
+
+    def _post(self, path: str, email: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = self.old.send("POST", path, self._token(email), json=body)
+        assert answer.status_code == HTTPStatus.CREATED, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
 
     def carry_out(self, step: Step) -> None:
         """Do what one block of the guide says."""
@@ -170,7 +192,7 @@ class Drill:
     def _write(self) -> None:
         """Join as one learner after the other, and complete challenges."""
         found = self.old.send("GET", "/api/challenges?limit=100", self._token(ADMIN)).json()["items"]
-        tasks = [task["id"] for task in found if task["validation"] == "auto"]
+        tasks = [task["id"] for task in found if task["validation"] == "self"]
         while not self.is_over.is_set():
             email = f"{secrets.token_hex(6)}@drill.example.org"
             person = {"email": email, "password": secrets.token_urlsafe(), "first_name": "D", "last_name": "Rill"}

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from werkzeug.routing import Rule
@@ -58,6 +59,8 @@ def ids_of(site: Site, token: str) -> dict[str, list[str]]:
         found, cursor = [], ""
         while True:
             answer = site.send("GET", f"{path}?limit=100{cursor}", token)
+            if answer.status_code == HTTPStatus.NOT_FOUND:
+                return found
             assert answer.ok, answer.text
             page = answer.json()
             found += [str(item[name]) for item in page["items"]]

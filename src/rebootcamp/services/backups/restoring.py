@@ -104,7 +104,10 @@ class Restore:
                 for table in ONE_TIME_TABLES:
                     cursor.execute(f"DELETE FROM {table}")  # noqa: S608
         with mongo.guarded(), pymongo.timeout(MONGO_SECONDS):
-            self.mongo_database["meta"].update_one({"_id": "store"}, {"$set": {"epoch": epoch}})
+            meta = self.mongo_database["meta"]
+            # Whatever else it notes is about databases of the place where it was saved.
+            meta.delete_many({"_id": {"$ne": "store"}})
+            meta.update_one({"_id": "store"}, {"$set": {"epoch": epoch}})
         failpoint("restore.adopted")
 
     def switch(self) -> str | None:
