@@ -12,7 +12,19 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from rebootcamp.core.leaderboards import COARSE, COARSE_BITS, FINE, FINE_BITS, SCORE, BoardKey, Position
+from rebootcamp.core.leaderboards import (
+    BUCKET,
+    BUCKET_BITS,
+    COARSE,
+    COARSE_BITS,
+    FINE,
+    FINE_BITS,
+    RANGE,
+    RANGE_BITS,
+    SCORE,
+    BoardKey,
+    Position,
+)
 
 # From so many learners on one score, slots of time count them.
 SPLIT_AT: Final = 512
@@ -44,6 +56,28 @@ _SPLIT: Final = sa.text(f"""
     CROSS JOIN (VALUES ({COARSE}, {COARSE_BITS}), ({FINE}, {FINE_BITS})) AS t (level, bits)
     GROUP BY t.level, milliseconds >> bits""")  # noqa: S608
 
+# The counts as stored, and what the entries would add to them: where that is nothing, all is well.
+_OFF: Final = sa.text(f"""
+    WITH placed AS MATERIALIZED (
+        SELECT board, period, score, floor(extract(epoch FROM reached_at) * 1000)::bigint AS milliseconds
+        FROM leaderboard_entries WHERE is_listed AND score > 0 AND reached_at IS NOT NULL
+    ), expected AS (
+        SELECT p.board, p.period, t.level, p.score >> t.bits AS score, 0 AS slot, count(*) AS learners
+        FROM placed p CROSS JOIN (VALUES ({RANGE}, {RANGE_BITS}), ({BUCKET}, {BUCKET_BITS}), ({SCORE}, 0))
+            AS t (level, bits)
+        GROUP BY p.board, p.period, t.level, p.score >> t.bits
+        UNION ALL
+        SELECT p.board, p.period, t.level, p.score, (p.milliseconds >> t.bits)::integer, count(*)
+        FROM placed p JOIN leaderboard_counts c
+            ON c.board = p.board AND c.period = p.period AND c.level = {SCORE} AND c.score = p.score AND c.is_split
+        CROSS JOIN (VALUES ({COARSE}, {COARSE_BITS}), ({FINE}, {FINE_BITS})) AS t (level, bits)
+        GROUP BY p.board, p.period, t.level, p.score, p.milliseconds >> t.bits
+    )
+    SELECT board, period, level, score, slot, coalesce(c.learners, 0) AS learners,
+        coalesce(e.learners, 0) - coalesce(c.learners, 0) AS missing
+    FROM expected e FULL JOIN leaderboard_counts c USING (board, period, level, score, slot)
+    WHERE coalesce(e.learners, 0) <> coalesce(c.learners, 0) ORDER BY 1, 2, 3, 4, 5""")  # noqa: S608
+
 
 class Move(NamedTuple):
     """A learner leaves one place of a board for another; None: nowhere."""
@@ -68,6 +102,16 @@ def count_moves(session: Session, moves: Iterable[Move]) -> None:
     for row in found:
         if row.level == SCORE and row.learners >= SPLIT_AT and not row.is_split:
             session.execute(_SPLIT, {"board": row.board, "period": row.period, "score": row.score})
+
+
+def counts_off(session: Session) -> list[tuple[Key, int, int]]:
+    """Return node, stored count and what it lacks of each count that the entries do not make."""
+    return [(tuple(row[:5]), row.learners, row.missing) for row in session.execute(_OFF)]
+
+
+def add_counts(session: Session, missing: dict[Key, int]) -> None:
+    """Add to some counts what they lack; moves that are counted meanwhile come on top."""
+    _count(session, missing)
 
 
 def _slots(moves: Iterable[Move], split: set[tuple[str, str, int]]) -> dict[Key, int]:

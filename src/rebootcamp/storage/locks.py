@@ -19,6 +19,8 @@ DDL: Final = 7_203_002
 BACKFILL: Final = 7_203_003
 # Relays hold the shared side while they write boards; who changes whether a learner is listed takes the exclusive one.
 LISTING: Final = 7_203_004
+# One repair at a time: what two of them add to the same count would be added twice.
+REPAIR: Final = 7_203_008
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
@@ -44,6 +44,7 @@ _GOALS: Final = """
     WHERE criteria IS NOT NULL AND (team_target IS NOT NULL OR is_published AND archived_at IS NULL) ORDER BY id"""
 _HOLD_RULES: Final = "SELECT rules_version FROM app_meta FOR SHARE"
 _MEASURES: Final = "SELECT key, since FROM rule_measures"
+Fetch = Callable[[str], Iterable[Row]]
 # A counter that nobody announced yet is complete for no learner.
 NEVER: Final = 2**31 - 1
 
@@ -85,12 +86,14 @@ def current_rules() -> RuleBook:
     return rules_at(row["rules_version"], row["curve_version"])
 
 
-def load_rules(version: int, curve: Curve) -> RuleBook:
-    """Read and compile the rules as they are now; raise `InvalidField` when a stored one cannot be understood."""
-    rows = fetch_all(_RULES, {})
-    badges = [(row["is_current"], _badge(row)) for row in rows]
-    since = {row["key"]: row["since"] for row in fetch_all(_MEASURES, {})}
-    goals = [(row["is_current"], goal_of(SimpleNamespace(**row))) for row in fetch_all(_GOALS, {})]
+def load_rules(version: int, curve: Curve, fetch: Fetch = lambda statement: fetch_all(statement, {})) -> RuleBook:
+    """Read and compile the rules, as they are now or as `fetch` sees them.
+
+    Raises `InvalidField` when a stored one cannot be understood.
+    """
+    badges = [(row["is_current"], _badge(row)) for row in fetch(_RULES)]
+    since = {row["key"]: row["since"] for row in fetch(_MEASURES)}
+    goals = [(row["is_current"], goal_of(SimpleNamespace(**row))) for row in fetch(_GOALS)]
     needed = {measure for _, badge in badges for measure in measures_of(badge.rule)}
     needed |= {measure for is_current, goal in goals for measure in goal.measures if is_current}
     return RuleBook(
@@ -167,7 +170,7 @@ class Engine:
         """Apply one event to the learner's standing; return the facts that follow from it."""
         step = advance(self._standing, event, self._rules, self._active_days, self._rest_days)
         self._standing = step.standing
-        _store(self._line, step.standing)
+        store_standing(self._line, step.standing)
         self._note(event, step)
         return step.facts
 
@@ -208,7 +211,8 @@ def standing_of(state: LearnerState | LearnerLine | SimpleNamespace) -> Standing
     )
 
 
-def _store(line: LearnerLine, standing: Standing) -> None:
+def store_standing(line: LearnerLine | LearnerState, standing: Standing) -> None:
+    """Write a standing into a locked state."""
     line.challenge_points = standing.challenge_points
     line.badge_points = standing.badge_points
     line.xp_total = standing.xp_total
