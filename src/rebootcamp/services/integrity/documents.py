@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from rebootcamp.events.projector import award_changes, fold_all, history_document
 from rebootcamp.models.mongo.progress import ProgressDocument
@@ -75,6 +75,16 @@ def _awards(learner: Learner) -> Iterator[Fault]:
             yield Fault("awards", difference(found, wanted), str(key), document, wanted.get("seq"))
 
 
+def witness_of(learner: Learner, collection: str, document_id: Any) -> int | None:
+    """Return the event that brings a document back when it is delivered again, or None."""
+    delivered = [event for event in learner.events if event.seq not in learner.pending]
+    if collection == "progress":
+        return delivered[-1].seq if delivered else None
+    if collection == "awards":
+        return award_changes(delivered).get(document_id, {}).get("seq")
+    return next((event.seq for event in delivered if str(event.event_id) == document_id), None)
+
+
 def _award_of(document: Doc | None) -> Doc:
     # A document of before badges could end does not say that this one never does.
     filled = {} if document is None else {"expires_at": None, **document}
@@ -85,8 +95,7 @@ def _progress(learner: Learner) -> Iterator[Fault]:
     if not learner.rows:
         yield from _strangers("progress", learner.progress)
         return
-    delivered = [event.seq for event in learner.events if event.seq not in learner.pending]
-    last = delivered[-1] if delivered else None
+    last = witness_of(learner, "progress", learner.user_id)
     if not learner.progress:
         if last is not None:
             yield Fault("progress", difference("absent", "present"), seq=last)
