@@ -10,22 +10,26 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 import time_machine
+from bson.datetime_ms import DatetimeMS
 from bson.raw_bson import RawBSONDocument
 from flask import Flask
 
 from rebootcamp.app import create_app
 from rebootcamp.config import Settings
 from rebootcamp.core import clock
+from rebootcamp.core.actors import Actor
+from rebootcamp.core.errors import NotFound
 from rebootcamp.core.leaderboards import board_of
 from rebootcamp.models.mongo.quarantine import RAW
 from rebootcamp.services import badges, challenges, leaderboards
 from rebootcamp.services.integrity import INVARIANTS, check_stores, repair_stores
+from rebootcamp.services.integrity.check import OVERDUE
 from rebootcamp.storage import mongo
-from rebootcamp.storage.mongo_schema import apply_schema, declarations
+from rebootcamp.storage.mongo_schema import declarations
 from rebootcamp.storage.sql import Base, db
 from tests.factories import admin, complete, drain, judge_the_past, make_badge, make_challenge, make_goal, make_group
-from tests.relay.tools import documents, make_learners
-from tests.services.corruptions import Corruption
+from tests.relay.tools import documents, execute, make_learners
+from tests.services.corruptions import Corruption, change, remove
 from tests.services.corruptions.in_mongodb import IN_MONGODB
 from tests.services.corruptions.in_postgresql import IN_POSTGRESQL
 from tests.stores import create_pair
@@ -40,12 +44,13 @@ class Prepared:
 
     application: Flask
     ada: int
+    bob: int
     tables: dict[str, str]
     collections: dict[str, list[RawBSONDocument]]
 
 
-def tell_stories() -> int:
-    """Let Ada and Bob complete, lose, earn and give; all of it is shown. Return Ada's id."""
+def tell_stories() -> tuple[int, int]:
+    """Let Ada and Bob complete, lose, earn and give; all of it is shown. Return their ids."""
     boss = admin()
     with time_machine.travel(clock.now() - 3 * WEEK, tick=True):
         ada, bob = make_learners(2)
@@ -71,7 +76,7 @@ def tell_stories() -> int:
     badges.revoke_badge(boss, bob.user_id, "gift", reason="Wrong person.")
     drain()
     leaderboards.freeze_board(boss, board_of("weekly", None, day))
-    return ada.user_id
+    return ada.user_id, bob.user_id
 
 
 def rows() -> dict[str, str]:
@@ -104,7 +109,6 @@ def bring_back(prepared: Prepared) -> None:
         mongo.collection(name).delete_many({})
         if kept:
             mongo.collection(name).insert_many(kept, bypass_document_validation=True)
-    apply_schema(mongo.database())
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +117,7 @@ def prepared(settings: Settings) -> Prepared:
     application = create_app(create_pair(replace(settings), "corruptions"))
     mongo.configure(application.config["REBOOTCAMP"])
     with application.app_context():
-        ada = tell_stories()
-        return Prepared(application, ada, rows(), raw_documents())
+        return Prepared(application, *tell_stories(), rows(), raw_documents())
 
 
 @pytest.fixture
@@ -133,19 +136,20 @@ def found(user_id: int | None = None) -> set[str]:
     return {finding.invariant for finding in check_stores(user_id).findings}
 
 
-def repaired() -> list[str]:
+def repair(user_id: int | None = None) -> tuple[list[str], set[str]]:
+    """Repair, let the relay come, and return what was done and what is left."""
     actions: list[str] = []
     db.session.remove()
-    repair_stores(actions.append)
+    report = repair_stores(actions.append, user_id)
     drain()
-    return actions
+    return actions, {finding.invariant for finding in report.findings}
 
 
 def test_sound_stores_have_no_findings_and_need_no_repair(ada: int) -> None:
-    before = rows(), documents()
+    before = rows(), raw_documents()
     assert found() == found(ada) == set()
-    assert repaired() == []
-    assert (rows(), documents()) == before
+    assert repair() == repair(ada) == ([], set())
+    assert (rows(), raw_documents()) == before
 
 
 @pytest.mark.parametrize("corruption", ALL, ids=str)
@@ -156,14 +160,13 @@ def test_corruption_is_found_and_mended_or_left_alone(ada: int, corruption: Corr
     assert corruption.speaks in named
     assert named <= INVARIANTS.keys()
     if corruption.is_mended:
-        assert repaired()
-        assert found() == set()
+        actions, left = repair()
+        assert (bool(actions), left) == (True, set())
         assert documents() == sound
-        assert repaired() == []
+        assert repair() == ([], set())
     else:
         spoilt = ledgers(), documents()
-        repaired()
-        assert corruption.speaks in found()
+        assert corruption.speaks in repair()[1]
         assert (ledgers(), documents()) == spoilt
 
 
@@ -177,4 +180,51 @@ def test_there_are_enough_corruptions_of_every_invariant() -> None:
     assert len(ALL) >= 60
     assert len({corruption.name for corruption in ALL}) == len(ALL)
     spoken = {corruption.speaks for corruption in ALL}
-    assert INVARIANTS.keys() - spoken == {"score from events"}
+    # The score from events cannot be wrong alone; the age of the outbox is no corruption.
+    assert INVARIANTS.keys() - spoken == {"score from events", "outbox age"}
+
+
+def test_events_that_nobody_carries_are_told_after_a_while(ada: int) -> None:
+    with time_machine.travel(clock.now() - OVERDUE, tick=True):
+        complete(Actor(ada, "student"), make_challenge())
+        assert found() == set()
+    assert found(ada) == found() == {"outbox age"}
+    drain()
+    assert found() == set()
+
+
+def test_one_learner_is_checked_and_mended_without_the_others(ada: int, prepared: Prepared) -> None:
+    for learner in (ada, prepared.bob):
+        remove("history", {"user_id": learner, "seq": 2})
+        execute("UPDATE learner_states SET xp_total = 0 WHERE user_id = :id", id=learner)
+    report = check_stores(ada)
+    assert {finding.user_id for finding in report.findings} == {ada}
+    assert report.learners == 1
+    actions, left = repair(ada)
+    assert left == set()
+    assert all(action.startswith(f"user {ada}") for action in actions)
+    assert {finding.user_id for finding in check_stores().findings} == {prepared.bob}
+    with pytest.raises(NotFound):
+        check_stores(4711)
+
+
+def test_what_is_put_aside_is_kept_byte_for_byte_with_its_reason(ada: int) -> None:
+    change("history", {"user_id": ada, "seq": 2}, {"$set": {"at": DatetimeMS(10**15), "data": {"$odd": 1.5}}})
+    wanted = {"user_id": ada, "seq": 2}
+    home = mongo.database().get_collection("history", codec_options=RAW)
+    before = home.find_one(wanted)
+    repair()
+    (kept,) = mongo.database().get_collection("_quarantine", codec_options=RAW).find()
+    assert kept["document"] == before
+    assert (kept["collection"], bool(kept["reason"])) == ("history", True)
+
+
+def test_a_learner_whose_ledgers_contradict_each_other_is_left_to_a_person(ada: int) -> None:
+    """The journal was changed, and MongoDB still shows what it said before: nobody may throw that away."""
+    execute("UPDATE activity_events SET points = 1 WHERE user_id = :ada AND seq = 2", ada=ada)
+    remove("awards", {"user_id": ada})
+    before = rows(), raw_documents()
+    actions, left = repair()
+    assert actions == []
+    assert {"event points", "awards"} <= left
+    assert (rows(), raw_documents()) == before

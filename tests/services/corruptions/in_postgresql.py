@@ -161,7 +161,7 @@ CACHES = [
     mended(
         "board of another time",
         "leaderboard",
-        "UPDATE leaderboard_entries SET period = '1999-W01' WHERE user_id = :ada AND board = 'weekly'",
+        "UPDATE leaderboard_entries SET period = '19' || substr(period, 3) WHERE user_id = :ada AND board = 'weekly'",
     ),
     mended("boards lost", "leaderboard", "DELETE FROM leaderboard_entries", "DELETE FROM leaderboard_counts"),
     mended("rank count", "rank counts", "UPDATE leaderboard_counts SET learners = learners + 1 WHERE board = 'weekly'"),
@@ -210,11 +210,6 @@ OUTBOX = [
         "outbox row of no event",
         "outbox",
         f"{FORGE_WAITING} SELECT gen_random_uuid(), :ada, 99, 0, now(), NULL, NULL FROM {EVENT} e",
-    ),
-    person(
-        "relay that never came",
-        "outbox age",
-        f"{FORGE_WAITING} SELECT event_id, :ada, 2, 0, now() - interval '1 hour', NULL, NULL FROM {EVENT} e",
     ),
 ]
 IN_POSTGRESQL = [*JOURNAL, *LEDGERS, *STATES, *CACHES, *OUTBOX]

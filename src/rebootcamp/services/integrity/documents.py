@@ -97,7 +97,7 @@ def _progress(learner: Learner) -> Iterator[Fault]:
         return
     last = witness_of(learner, "progress", learner.user_id)
     if not learner.progress:
-        if last is not None:
+        if _is_late(learner, 0, last):
             yield Fault("progress", difference("absent", "present"), seq=last)
         return
     document = learner.progress[0]
@@ -108,13 +108,18 @@ def _progress(learner: Learner) -> Iterator[Fault]:
 def _progress_fault(learner: Learner, document: Doc, last: int | None) -> str | None:
     try:
         found = ProgressDocument.from_bson(document)
-        if last is not None and found.seq < last:
+        if _is_late(learner, found.seq, last):
             return difference("behind", "")
         reached = (event for event in learner.events if event.seq <= found.seq)
         expected = fold_all(ProgressDocument(learner.user_id), reached)
     except MALFORMED as error:
         return f"malformed, {type(error).__name__}: {error}"
     return None if found == expected and document.keys() <= _FIELDS else difference(found, expected)
+
+
+def _is_late(learner: Learner, seq: int, last: int | None) -> bool:
+    """Tell whether a summary lacks delivered events, and no relay is about to make it anew because of the gap."""
+    return last is not None and seq < last and learner.last_awaited < last
 
 
 _FIELDS: Final = {"_id", "seq", "badges", "totals", "recent"}

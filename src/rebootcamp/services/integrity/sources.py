@@ -92,6 +92,12 @@ class Learner:
         return {row["seq"] for row in self.rows if row["event_id"] in waiting}
 
     @property
+    def last_awaited(self) -> int:
+        """Return the newest event that a relay will bring, 0 without any."""
+        alive = {row["event_id"] for row in self.waiting if row["dead_at"] is None}
+        return max((row["seq"] for row in self.rows if row["event_id"] in alive), default=0)
+
+    @property
     def delivered(self) -> list[Row]:
         """Return the journal without what is pending."""
         return [row for row in self.rows if row["seq"] not in self.pending]
