@@ -11,6 +11,7 @@ from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
 from rebootcamp.core import clock
+from rebootcamp.core.failpoints import failpoint
 from rebootcamp.storage import mongo
 from rebootcamp.storage.documents import Document
 
@@ -32,6 +33,7 @@ class QuarantinedDocument(Document):
         if found is None:
             return False
         cls.keep(collection, found, reason)
+        failpoint("repair.copied")
         home.delete_one(only)
         return True
 

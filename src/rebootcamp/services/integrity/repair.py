@@ -7,6 +7,7 @@ repair may be killed and repeated at any point.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Final
 
 import sqlalchemy as sa
@@ -41,7 +42,7 @@ from rebootcamp.services.integrity.stores import IDENTITY, catalogue_faults, own
 from rebootcamp.services.integrity.totals import COUNTED, members_off
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, sql_snapshot
-from rebootcamp.storage.locks import BARRIER, REPAIR, exclusive, try_exclusive
+from rebootcamp.storage.locks import BARRIER, REPAIR, exclusive
 from rebootcamp.storage.mongo_schema import apply_schema
 from rebootcamp.storage.transactions import transaction
 
@@ -66,9 +67,12 @@ class RepairRunning(DomainError):
 
 def repair_stores(tell: Tell, user_id: int | None = None, on_progress: Progress = lambda learners: None) -> Report:
     """Check and mend, until nothing is left that can be mended; return the last check. Raises `RepairRunning`."""
-    with try_exclusive(REPAIR) as is_mine:
-        if not is_mine:
-            raise RepairRunning
+    with ExitStack() as stack:
+        try:
+            # PostgreSQL takes a moment to notice that a process has left.
+            stack.enter_context(exclusive(REPAIR, wait="1s"))
+        except Busy as error:
+            raise RepairRunning from error
         report = check_stores(user_id, on_progress)
         for _ in range(ROUNDS):
             if not _mend(report, tell, user_id):
