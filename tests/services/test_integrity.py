@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
 from rebootcamp.core.actors import Actor
 from rebootcamp.services import badges, challenges
@@ -97,3 +99,24 @@ def test_documents_of_before_badges_could_end_are_as_sound() -> None:
     assert not any("expires_at" in payload for payload in payloads)
     mongo.collection("awards").update_many({}, {"$unset": {"expires_at": ""}}, bypass_document_validation=True)
     assert found() == set()
+
+
+def test_command_tells_one_learner_from_all_and_repairs(committed_db: Flask) -> None:
+    ada, bob = sound_stores()
+    mongo.collection("history").delete_one({"user_id": ada.user_id, "seq": 2})
+    runner = committed_db.test_cli_runner()
+
+    def run(*options: str) -> tuple[int, str]:
+        result = runner.invoke(args=["check", *options])
+        return result.exit_code, result.stdout
+
+    assert run("--user", str(bob.user_id))[0] == 0
+    status, told = run("--user", str(ada.user_id))
+    assert (status, "delivered but absent" in told, "→ history: flask check --repair" in told) == (1, True, True)
+    assert run("--user", "4711")[0] == 2
+    status, told = run("--repair", "--json")
+    report = json.loads(told)
+    assert (status, report["findings"], report["pending"]) == (0, [], 1)
+    assert report["actions"][0] == f"user {ada.user_id} seq 2: to be delivered again"
+    drain()
+    assert run("--repair")[1].startswith("both stores agree")

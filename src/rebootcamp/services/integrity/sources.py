@@ -160,7 +160,8 @@ def _documents(cut: Cut, name: str, user_id: int | None, after: int | None) -> L
     owner = OWNERS[name]
     wanted: Doc = {owner: {"$gt": -1 if after is None else after} if user_id is None else user_id}
     collection = mongo.collection(name).with_options(codec_options=LENIENT)
-    documents = collection.find(wanted, session=cut.mongo).sort(owner, 1)
+    # Left alone, MongoDB sends 16 MB at once: a hundred as Python objects.
+    documents = collection.find(wanted, session=cut.mongo, batch_size=STREAM_ROWS).sort(owner, 1)
     # A list matches by its elements: whatever is no number is left to the validators.
     named = (document for document in documents if is_id(document.get(owner)))
     return ((int(number), list(lines)) for number, lines in groupby(named, key=itemgetter(owner)))
