@@ -120,3 +120,17 @@ def test_command_tells_one_learner_from_all_and_repairs(committed_db: Flask) -> 
     assert report["actions"][0] == f"user {ada.user_id} seq 2: to be delivered again"
     drain()
     assert run("--repair")[1].startswith("both stores agree")
+
+
+def test_a_check_of_many_cuts_finds_the_same() -> None:
+    ada, bob = sound_stores()
+    for learner in (ada, bob):
+        mongo.collection("history").delete_one({"user_id": learner.user_id, "seq": 2})
+    mongo.collection("progress").insert_one(
+        {"_id": 4711, "seq": 1, "badges": [], "recent": [], "totals": {"challenge_points": 0, "badge_points": 0}}
+    )
+    execute("UPDATE eco_totals SET value = value + 1")
+    whole, told = check_stores(), list[int]()
+    assert check_stores(on_progress=told.append, seconds_a_cut=0) == whole
+    assert {finding.user_id for finding in whole.findings} == {ada.user_id, bob.user_id, 4711, None}
+    assert told[-1] == whole.learners == 3

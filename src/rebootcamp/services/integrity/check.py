@@ -34,10 +34,14 @@ OVERDUE: Final = timedelta(minutes=15)
 Progress = Callable[[int], None]
 
 
-def check_stores(user_id: int | None = None, on_progress: Progress = lambda learners: None) -> Report:
+def check_stores(
+    user_id: int | None = None,
+    on_progress: Progress = lambda learners: None,
+    seconds_a_cut: float = CUT_SECONDS,
+) -> Report:
     """Compare both stores, or what they say of one learner; the service may run meanwhile.
 
-    Each learner is read at one common cut, which is made anew about every minute. Raises `NotFound`.
+    Each learner is read at one common cut, which is made anew after so many seconds. Raises `NotFound`.
     """
     report = Report()
     if user_id is None:
@@ -47,7 +51,8 @@ def check_stores(user_id: int | None = None, on_progress: Progress = lambda lear
         with pymongo.timeout(LONGEST_CUT), common_cut() as cut:
             if is_first:
                 _check_stores(report, cut, user_id)
-            after = _check_learners(report, cut, user_id, after, on_progress)
+            until = time.monotonic() + seconds_a_cut
+            after = _check_learners(report, cut, user_id, after, until, on_progress)
             if after is None:
                 _check_totals(report, cut, user_id)
                 return report
@@ -64,15 +69,15 @@ def _check_stores(report: Report, cut: Cut, user_id: int | None) -> None:
 
 
 def _check_learners(
-    report: Report, cut: Cut, user_id: int | None, after: int | None, on_progress: Progress
+    report: Report, cut: Cut, user_id: int | None, after: int | None, until: float, on_progress: Progress
 ) -> int | None:
-    """Check learners for about a minute; return the last one if others follow, else None."""
-    world, until, is_known = read_world(cut), time.monotonic() + CUT_SECONDS, False
+    """Check learners until it is time for another cut; return the last one, or None when none is left."""
+    world, is_known = read_world(cut), False
     for learner in read_learners(cut, user_id, after):
         is_known = True
         check_learner(report, learner, world)
         on_progress(report.learners)
-        if user_id is None and time.monotonic() > until:
+        if user_id is None and time.monotonic() >= until:
             return learner.user_id
     if user_id is not None and not is_known:
         raise NotFound("user")
