@@ -15,8 +15,6 @@ from rebootcamp.storage.sql import SESSION_LIMITS
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 GUIDES = [DOCS / "operations.md", DOCS / "operations.fr.md"]
 TEMPLATES = sorted(file for file in (DOCS / "examples").rglob("*") if file.is_file())
-# Told of in the integrity guide, whose command brings it.
-COMING = {"--repair"}
 COMMAND = re.compile(r"flask ((?:--?)?[a-z][\w-]*(?: (?:--)?[a-z][\w-]*)*)")
 
 
@@ -31,7 +29,7 @@ def assert_known(app: Flask, words: list[str]) -> None:
     for word in words:
         options = {name for parameter in command.params for name in parameter.opts}
         if word.startswith("--"):
-            assert word in options | COMING, words
+            assert word in options, words
         elif isinstance(command, click.Group):
             found = command.get_command(click.Context(command), word)
             assert found is not None, words

@@ -26,6 +26,7 @@ from rebootcamp.events.rebuild import rebuild as make_anew
 from rebootcamp.events.relay import Relay
 from rebootcamp.services import challenges
 from rebootcamp.services.challenges.errors import AlreadyCompleted
+from rebootcamp.services.integrity import repair_stores
 from tests.factories import judge_the_past
 from tests.relay.tools import environment
 
@@ -53,6 +54,12 @@ def rebuild(acknowledge: Acknowledge) -> None:
     acknowledge(make_anew(lambda step, done: None).events)
 
 
+def repair(acknowledge: Acknowledge) -> None:
+    """Repair both stores."""
+    repair_stores(lambda action: None)
+    acknowledge(0)
+
+
 def backfill(acknowledge: Acknowledge) -> None:
     """Judge the past by every rule that waits for it."""
     judge_the_past()
@@ -73,6 +80,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "complete": complete,
     "relay": relay,
     "rebuild": rebuild,
+    "repair": repair,
     "backfill": backfill,
     "reward": reward,
     "review": review,

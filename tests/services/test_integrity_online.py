@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 
 import pytest
 from flask import Flask
@@ -12,9 +14,14 @@ from flask import Flask
 from rebootcamp.core.actors import Actor
 from rebootcamp.events.relay import Relay
 from rebootcamp.services import badges, challenges
-from rebootcamp.services.integrity import check_stores
-from tests.factories import admin, complete, drain, make_badge, make_challenge
-from tests.relay.tools import fault, in_threads, make_learners
+from rebootcamp.services.backfills import work_on_backfills
+from rebootcamp.services.integrity import check_stores, repair_stores
+from rebootcamp.services.integrity.mending import mend_learner
+from rebootcamp.services.integrity.repair import RepairRunning
+from rebootcamp.storage import mongo
+from rebootcamp.storage.locks import REPAIR, try_exclusive
+from tests.factories import admin, complete, drain, make_badge, make_challenge, make_group
+from tests.relay.tools import execute, fault, in_threads, make_learners
 from tests.services.test_integrity import sound_stores
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -46,41 +53,98 @@ def test_check_waits_for_the_write_that_is_under_way(committed_db: Flask, comman
     assert in_threads(committed_db, carry, check)[1] > 0.3
 
 
-def test_check_under_load_raises_no_false_alarm(committed_db: Flask) -> None:
-    make_badge("first_step")
-    make_badge("tenth_step", at_least=10)
-    learners, tasks = make_learners(6), [make_challenge(cadence="daily") for _ in range(40)]
-    stop, boss = threading.Event(), admin()
+class Load:
+    """Learners who complete and lose, an administrator who edits badges, relays that carry it all."""
 
-    def write(share: list[Actor]) -> int:
-        for task in tasks * 20:
+    def __init__(self, app: Flask) -> None:
+        make_badge("first_step")
+        make_badge("tenth_step", at_least=10)
+        self.learners, self.tasks = make_learners(6), [make_challenge(cadence="daily") for _ in range(40)]
+        make_group(*self.learners[:3])
+        self._app, self._boss, self._stop = app, admin(), threading.Event()
+
+    def run(self, seconds: float, look: Callable[[], None]) -> int:
+        """Look again and again while all of them are at work; return how often."""
+
+        def watch() -> int:
+            looks, until = 0, time.monotonic() + seconds
+            try:
+                while time.monotonic() < until:
+                    look()
+                    looks += 1
+                    time.sleep(0.05)
+            finally:
+                self._stop.set()
+            return looks
+
+        shares = [lambda: self._write(self.learners[:3]), lambda: self._write(self.learners[3:])]
+        return max(in_threads(self._app, *shares, self._carry, self._carry, watch))
+
+    def _write(self, share: list[Actor]) -> int:
+        for task in self.tasks * 20:
             for learner in share:
-                if stop.is_set():
+                if self._stop.is_set():
                     return 0
                 done = complete(learner, task)
                 # A daily challenge cannot be done twice a day: taken back, it can.
-                challenges.revoke_completion(boss, learner.user_id, done.completion.id, reason="Again.")
+                challenges.revoke_completion(self._boss, learner.user_id, done.completion.id, reason="Again.")
                 if task.id % 4 == 0:
-                    badges.update_badge(boss, "first_step", {"points": 10 + task.id}, None)
+                    badges.update_badge(self._boss, "first_step", {"points": 10 + task.id}, None)
+                if task.id % 7 == 0:
+                    rule = {"count": {"event": "challenge.completed", "at_least": task.id % 3 + 1}}
+                    badges.update_badge(self._boss, "tenth_step", {"criteria": rule}, None, holders="reevaluate")
         return 0
 
-    def carry() -> int:
-        Relay(20, 0.01).run(stop)
+    def _carry(self) -> int:
+        Relay(20, 0.01, chores=(work_on_backfills,)).run(self._stop)
         return 0
 
-    def check() -> int:
-        checks, until = 0, datetime.now(UTC) + timedelta(seconds=4)
-        try:
-            while datetime.now(UTC) < until:
-                report = check_stores()
-                assert report.findings == []
-                checks += 1
-                time.sleep(0.05)
-        finally:
-            stop.set()
-        return checks
 
-    checks = max(in_threads(committed_db, lambda: write(learners[:3]), lambda: write(learners[3:]), carry, check))
-    assert checks >= 5
+def test_check_and_repair_under_load_raise_no_false_alarm_and_change_nothing(committed_db: Flask) -> None:
+    load, actions = Load(committed_db), list[str]()
+    turns = itertools.cycle(load.learners)
+
+    def look() -> None:
+        one = next(turns).user_id
+        assert check_stores().findings == check_stores(one).findings == check_stores(seconds_a_cut=0).findings == []
+        assert repair_stores(actions.append).findings == repair_stores(actions.append, one).findings == []
+        # Nothing to mend was found, so nobody tried: whoever tries all the same changes nothing either.
+        assert mend_learner(one) == []
+
+    assert load.run(6, look) >= 3
+    assert actions == []
     drain()
     assert check_stores().findings == []
+    assert mongo.collection("_quarantine").count_documents({}) == 0
+
+
+def test_repair_under_load_mends_what_is_broken_and_nothing_else(committed_db: Flask) -> None:
+    load, actions, dice = Load(committed_db), list[str](), random.Random(4)
+    wounds = [
+        lambda ada: mongo.collection("history").delete_many({"user_id": ada}),
+        lambda ada: mongo.collection("awards").delete_many({"user_id": ada}),
+        lambda ada: mongo.collection("progress").update_one({"_id": ada}, {"$inc": {"totals.badge_points": 1}}),
+        lambda ada: execute("UPDATE learner_states SET xp_total = xp_total + 1 WHERE user_id = :ada", ada=ada),
+        lambda ada: execute("UPDATE leaderboard_entries SET score = score + 1 WHERE user_id = :ada", ada=ada),
+        lambda ada: execute("UPDATE eco_contributions SET co2e_grams = 7 WHERE user_id = :ada", ada=ada),
+        lambda _: execute("UPDATE eco_totals SET value = value + 3"),
+        lambda _: execute("UPDATE leaderboard_counts SET learners = learners + 1 WHERE level = 2"),
+        lambda _: execute("UPDATE groups SET members = members + 1"),
+    ]
+
+    def look() -> None:
+        dice.choice(wounds)(dice.choice(load.learners).user_id)
+        repair_stores(actions.append)
+
+    load.run(6, look)
+    assert actions
+    drain()
+    repair_stores(actions.append)
+    drain()
+    assert check_stores().findings == []
+
+
+def test_two_repairs_do_not_work_at_once(committed_db: Flask) -> None:
+    sound_stores()
+    with try_exclusive(REPAIR), pytest.raises(RepairRunning):
+        repair_stores(lambda action: None)

@@ -1,4 +1,4 @@
-"""Commands about the pair of stores: prepare it, carry events, prove that both agree, rebuild."""
+"""Commands about the pair of stores: prepare it, carry events, rebuild."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ from rebootcamp.events.relay import Chore, Relay, redrive
 from rebootcamp.services.backfills import work_on_backfills
 from rebootcamp.services.badges import expire_awards
 from rebootcamp.services.challenges import close_windows, review_teams, reward_teams
-from rebootcamp.services.integrity import Report, check_stores
 from rebootcamp.services.operations import OutboxHealth, readiness
 from rebootcamp.services.stores import has_users, initialise_store
 from rebootcamp.storage import mongo
@@ -38,7 +37,6 @@ from rebootcamp.storage.locks import DDL, exclusive
 from rebootcamp.storage.mongo_schema import apply_schema, declarations, undeclared
 from rebootcamp.storage.sql import db
 
-SHOWN_FINDINGS = 50
 BACKUP_PATIENCE = "15min"
 
 
@@ -105,21 +103,6 @@ def relay(once: bool) -> None:
         signal.signal(number, lambda *_: stop.set())
     with one_line():
         carrier.run(stop)
-
-
-@click.command("check")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@with_appcontext
-@click.pass_context
-def check(context: click.Context, as_json: bool) -> None:
-    """Prove that both stores agree: exit 0 when they do, 1 with findings, 2 when it could not run."""
-    with one_line():
-        report = check_stores()
-    if as_json:
-        click.echo(dumps_text(dataclasses.asdict(report)))
-    else:
-        _print_report(report)
-    context.exit(1 if report.findings else 0)
 
 
 @click.command("rebuild")
@@ -214,15 +197,3 @@ def _outbox() -> OutboxHealth:
     if health is None:
         raise CouldNotRun("PostgreSQL cannot be reached.")
     return health
-
-
-def _print_report(report: Report) -> None:
-    shown = report.findings[:SHOWN_FINDINGS]
-    widths = [max((len(getattr(f, name)) for f in shown), default=0) for name in ("invariant", "subject")]
-    for finding in shown:
-        click.echo(f"{finding.invariant:<{widths[0]}}  {finding.subject:<{widths[1]}}  {finding.detail}")
-    if len(report.findings) > len(shown):
-        click.echo(f"… and {len(report.findings) - len(shown)} more")
-    plural = "" if len(report.findings) == 1 else "s"
-    verdict = f"{len(report.findings)} finding{plural}" if report.findings else "both stores agree"
-    click.echo(f"{verdict}: {report.learners} learners, {report.events} events, {report.pending} pending")

@@ -7,7 +7,7 @@ done: the score falls in the period of the deed, and `reached_at` is the moment 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -113,6 +113,7 @@ _DELIVERED: Final = sa.text("""
     WHERE e.user_id = ANY(CAST(:user_ids AS bigint[])) AND e.points <> 0
         AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.user_id = e.user_id AND o.seq = e.seq)
     ORDER BY e.user_id, e.seq""")
+_FORGET: Final = sa.text("DELETE FROM leaderboard_entries WHERE user_id = :user_id")
 _RELIST: Final = sa.text("""
     UPDATE leaderboard_entries b SET is_listed = NOT b.is_listed FROM users u
     WHERE u.id = :user_id AND b.user_id = u.id AND b.is_listed <> (u.is_listed AND u.is_active)
@@ -170,6 +171,27 @@ def retell(session: Session, user_ids: Sequence[int]) -> None:
     _write(session, {}, dict(_retold(session, set(user_ids))))
 
 
+def rewrite(session: Session, user_id: int, before: Mapping[BoardKey, Tally], after: Mapping[BoardKey, Tally]) -> None:
+    """Write a learner's entries anew, whatever they say; the counts, which rest on `before`, move along.
+
+    The caller holds the barrier. The entries of nobody are dropped.
+    """
+    share(session, LISTING)
+    known = session.execute(_KNOWN, {"user_ids": [user_id]}).all()
+    tallies = {(*key, user_id): Tally() for key in before} | {(*row,): Tally() for row in known}
+    tallies |= {(*key, user_id): tally for key, tally in after.items()}
+    written = session.execute(_WRITE, {"rows": _rows(tallies, tallies)}).all()
+    if not written:
+        session.execute(_FORGET, {"user_id": user_id})
+    moves = []
+    for row in written:
+        board = row.board, row.period
+        old, new = before.get(board, Tally()), after.get(board, Tally())
+        places = [place_of(tally.score, tally.reached_at, user_id) if row.is_listed else None for tally in (old, new)]
+        moves.append(Move(board, *places))
+    count_moves(session, moves)
+
+
 def _retold(session: Session, user_ids: set[int]) -> Iterator[tuple[Key, Tally]]:
     """Yield what every board of these learners must say, the boards that they leave included."""
     wanted = {"user_ids": sorted(user_ids)}
@@ -186,6 +208,17 @@ def _delivered(session: Session, wanted: dict[str, list[int]]) -> Iterator[tuple
 
 
 def _write(session: Session, gains: dict[Key, Tally], retold: dict[Key, Tally]) -> None:
+    moves = []
+    for row in session.execute(_WRITE, {"rows": _rows({**gains, **retold}, retold)}).all():
+        board, period, user_id, old_score, old_reached_at, was_listed, is_listed, score, reached_at = row
+        old = place_of(old_score, old_reached_at, user_id) if was_listed else None
+        new = place_of(score, reached_at, user_id) if is_listed else None
+        moves.append(Move((board, period), old, new))
+    count_moves(session, moves)
+
+
+def _rows(tallies: Mapping[Key, Tally], whole: Collection[Key]) -> str:
+    """Return tallies as `_WRITE` takes them: to be added, or in the place of what is there."""
     rows = [
         {
             "board": board,
@@ -193,14 +226,8 @@ def _write(session: Session, gains: dict[Key, Tally], retold: dict[Key, Tally]) 
             "user_id": user_id,
             "score": tally.score,
             "reached_at": tally.reached_at and tally.reached_at.isoformat(),
-            "is_whole": (board, period, user_id) in retold,
+            "is_whole": (board, period, user_id) in whole,
         }
-        for (board, period, user_id), tally in sorted({**gains, **retold}.items())
+        for (board, period, user_id), tally in sorted(tallies.items())
     ]
-    moves = []
-    for row in session.execute(_WRITE, {"rows": dumps_text(rows)}).all():
-        board, period, user_id, old_score, old_reached_at, was_listed, is_listed, score, reached_at = row
-        old = place_of(old_score, old_reached_at, user_id) if was_listed else None
-        new = place_of(score, reached_at, user_id) if is_listed else None
-        moves.append(Move((board, period), old, new))
-    count_moves(session, moves)
+    return dumps_text(rows)

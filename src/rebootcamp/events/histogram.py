@@ -56,35 +56,27 @@ _SPLIT: Final = sa.text(f"""
     CROSS JOIN (VALUES ({COARSE}, {COARSE_BITS}), ({FINE}, {FINE_BITS})) AS t (level, bits)
     GROUP BY t.level, milliseconds >> bits""")  # noqa: S608
 
-# What the entries come to; slots of time are kept where a score is split.
-_SCORES: Final = f"""
-    SELECT board, period, t.level, score >> t.bits AS score, 0 AS slot, count(*) AS learners
-    FROM leaderboard_entries CROSS JOIN (VALUES ({RANGE}, {RANGE_BITS}), ({BUCKET}, {BUCKET_BITS}), ({SCORE}, 0))
-        AS t (level, bits)
-    WHERE is_listed AND score > 0
-    GROUP BY board, period, t.level, score >> t.bits"""  # noqa: S608
-_SLOTS: Final = f"""
-    SELECT e.board, e.period, t.level, e.score,
-        floor(extract(epoch FROM e.reached_at) * 1000)::bigint >> t.bits AS slot, count(*) AS learners
-    FROM leaderboard_entries e
-    JOIN leaderboard_counts c ON c.is_split AND (c.board, c.period, c.score) = (e.board, e.period, e.score)
-    CROSS JOIN (VALUES ({COARSE}, {COARSE_BITS}), ({FINE}, {FINE_BITS})) AS t (level, bits)
-    WHERE e.is_listed AND e.score > 0
-    GROUP BY 1, 2, 3, 4, 5"""  # noqa: S608
-_IS_WRONG: Final = sa.text(f"""
-    SELECT EXISTS (
-        SELECT 1 FROM ({_SCORES} UNION ALL {_SLOTS}) AS made
-        FULL JOIN leaderboard_counts c USING (board, period, level, score, slot)
-        WHERE coalesce(made.learners, 0) <> coalesce(c.learners, 0))""")  # noqa: S608
-_RECOUNT: Final = (
-    sa.text("DELETE FROM leaderboard_counts"),
-    sa.text(f"""
-        INSERT INTO leaderboard_counts (board, period, level, score, slot, learners, is_split)
-        SELECT made.*, level = {SCORE} AND learners >= {SPLIT_AT} FROM ({_SCORES}) AS made"""),  # noqa: S608
-    sa.text(f"""
-        INSERT INTO leaderboard_counts (board, period, level, score, slot, learners, is_split)
-        SELECT made.*, false FROM ({_SLOTS}) AS made"""),  # noqa: S608
-)
+# The counts as stored, and what the entries would add to them: where that is nothing, all is well.
+_OFF: Final = sa.text(f"""
+    WITH placed AS MATERIALIZED (
+        SELECT board, period, score, floor(extract(epoch FROM reached_at) * 1000)::bigint AS milliseconds
+        FROM leaderboard_entries WHERE is_listed AND score > 0 AND reached_at IS NOT NULL
+    ), expected AS (
+        SELECT p.board, p.period, t.level, p.score >> t.bits AS score, 0 AS slot, count(*) AS learners
+        FROM placed p CROSS JOIN (VALUES ({RANGE}, {RANGE_BITS}), ({BUCKET}, {BUCKET_BITS}), ({SCORE}, 0))
+            AS t (level, bits)
+        GROUP BY p.board, p.period, t.level, p.score >> t.bits
+        UNION ALL
+        SELECT p.board, p.period, t.level, p.score, (p.milliseconds >> t.bits)::integer, count(*)
+        FROM placed p JOIN leaderboard_counts c
+            ON c.board = p.board AND c.period = p.period AND c.level = {SCORE} AND c.score = p.score AND c.is_split
+        CROSS JOIN (VALUES ({COARSE}, {COARSE_BITS}), ({FINE}, {FINE_BITS})) AS t (level, bits)
+        GROUP BY p.board, p.period, t.level, p.score, p.milliseconds >> t.bits
+    )
+    SELECT board, period, level, score, slot, coalesce(c.learners, 0) AS learners,
+        coalesce(e.learners, 0) - coalesce(c.learners, 0) AS missing
+    FROM expected e FULL JOIN leaderboard_counts c USING (board, period, level, score, slot)
+    WHERE coalesce(e.learners, 0) <> coalesce(c.learners, 0) ORDER BY 1, 2, 3, 4, 5""")  # noqa: S608
 
 
 class Move(NamedTuple):
@@ -93,17 +85,6 @@ class Move(NamedTuple):
     board: BoardKey
     old: Position | None
     new: Position | None
-
-
-def is_right(session: Session) -> bool:
-    """Tell whether the counts are those of the entries, as both were at one moment."""
-    return session.scalar(_IS_WRONG) is False
-
-
-def recount(session: Session) -> None:
-    """Count all entries anew; nobody may write any meanwhile."""
-    for statement in _RECOUNT:
-        session.execute(statement)
 
 
 def count_moves(session: Session, moves: Iterable[Move]) -> None:
@@ -118,6 +99,20 @@ def count_moves(session: Session, moves: Iterable[Move]) -> None:
     # A score from which as many go as come is locked all the same: its row tells whether slots are kept.
     found = _count(session, {key: change for key, change in scores.items() if change or key[2] == SCORE})
     _count(session, _slots(moves, {(row.board, row.period, row.score) for row in found if row.is_split}))
+    _split_crowded(session, found)
+
+
+def counts_off(session: Session) -> list[tuple[Key, int, int]]:
+    """Return node, stored count and what it lacks of each count that the entries do not make."""
+    return [(tuple(row[:5]), row.learners, row.missing) for row in session.execute(_OFF)]
+
+
+def add_counts(session: Session, missing: dict[Key, int]) -> None:
+    """Add to some counts what they lack; moves that are counted meanwhile come on top."""
+    _split_crowded(session, _count(session, missing))
+
+
+def _split_crowded(session: Session, found: Iterable[Any]) -> None:
     for row in found:
         if row.level == SCORE and row.learners >= SPLIT_AT and not row.is_split:
             session.execute(_SPLIT, {"board": row.board, "period": row.period, "score": row.score})

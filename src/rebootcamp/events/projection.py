@@ -15,6 +15,7 @@ from rebootcamp.events.facts import RecordedEvent, UnreadableEvent, recorded_fro
 from rebootcamp.events.projector import award_changes, fold_all, history_document
 from rebootcamp.models.mongo.badges import AwardDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
+from rebootcamp.models.mongo.quarantine import QuarantinedDocument
 from rebootcamp.storage.documents import by_id
 from rebootcamp.storage.mongo import Doc, guarded
 from rebootcamp.storage.sql import Row
@@ -76,6 +77,8 @@ def _write(lines: Sequence[Line], replay: Replay) -> None:
     with guarded():
         HistoryDocument.write_all([HistoryDocument.insert(history_document(event)) for event in events])
         HistoryDocument.write_all([HistoryDocument.retell(history_document(event)) for event in retold])
+        if retold:
+            QuarantinedDocument.forget({event.user_id for event in retold})
         failpoint("relay.after_history")
         AwardDocument.write_all(
             [AwardDocument.save_if_newer(key, fields.pop("seq"), fields) for key, fields in changes.items()]

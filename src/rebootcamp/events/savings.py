@@ -7,7 +7,7 @@ and `learners`: how many have saved more than nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import text
@@ -93,6 +93,50 @@ ALL_FIGURES: Final = f"""
     SELECT '{LEARNERS}', coalesce(sum(
         (coalesce(kept.co2e_grams, 0) + m.co2e_grams > 0)::int - (coalesce(kept.co2e_grams, 0) > 0)::int), 0)
     FROM moving m LEFT JOIN eco_contributions kept ON kept.user_id = m.user_id"""  # noqa: S608
+
+_ADD_FIGURES: Final = text("""
+    INSERT INTO eco_totals AS total (name, value)
+    SELECT name, value FROM unnest(CAST(:names AS text[]), CAST(:values AS bigint[])) AS f (name, value) ORDER BY name
+    ON CONFLICT (name) DO UPDATE SET value = total.value + excluded.value""")
+# The figures as stored, and what the delivered events would add to them: where that is nothing, all is well.
+_OFF: Final = text(f"""
+    WITH delivered AS (
+        SELECT e.user_id, e.payload ->> 'category' AS category, (e.payload ->> 'co2e_grams')::bigint AS co2e_grams,
+            CASE e.type WHEN '{ChallengeCompleted.type}' THEN 1 ELSE -1 END AS sign
+        FROM activity_events e
+        WHERE (e.type, e.version) IN (('{ChallengeCompleted.type}', {ChallengeCompleted.version}),
+            ('{ChallengeRevoked.type}', {ChallengeRevoked.version}))
+            AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.event_id)
+    ), expected AS (
+        SELECT '{GRAMS}:' || category AS name, sum(sign * co2e_grams)::bigint AS value FROM delivered GROUP BY category
+        UNION ALL
+        SELECT '{COMPLETIONS}:' || category, sum(sign) FROM delivered GROUP BY category
+        UNION ALL
+        SELECT '{LEARNERS}', count(*) FROM (
+            SELECT user_id FROM delivered GROUP BY user_id HAVING sum(sign * co2e_grams) > 0) AS saving
+    )
+    SELECT name, coalesce(t.value, 0) AS value, coalesce(e.value, 0) - coalesce(t.value, 0) AS missing
+    FROM expected e FULL JOIN eco_totals t USING (name)
+    WHERE coalesce(e.value, 0) <> coalesce(t.value, 0) ORDER BY name""")  # noqa: S608
+
+
+def figures_off(session: Session) -> list[tuple[str, int, int]]:
+    """Return name, stored value and what it lacks of each figure that the delivered events do not make."""
+    return [(row.name, row.value, row.missing) for row in session.execute(_OFF)]
+
+
+def add_figures(session: Session, missing: Mapping[str, int]) -> None:
+    """Add to some figures what they lack; what relays add meanwhile comes on top."""
+    session.execute(_ADD_FIGURES, {"names": list(missing), "values": list(missing.values())})
+
+
+def take_back(session: Session, events: Sequence[Row], before: int, after: int) -> None:
+    """Undo what delivered events of one learner added: they are delivered anew. The learner's grams fall as told."""
+    figures: Counter[str] = Counter()
+    for event in events:
+        figures.subtract(figures_of(event))
+    figures[LEARNERS] += (after > 0) - (before > 0)
+    add_figures(session, {name: value for name, value in figures.items() if value})
 
 
 def figures_of(event: Row) -> dict[str, int]:

@@ -66,24 +66,25 @@ def fetch_backlog() -> Row:
     return fetch_all(_BACKLOG, {})[0]
 
 
-def list_pending(session: Session) -> Iterator[tuple[int, int]]:
-    """Yield learner and sequence number of each event that waits, dead letters among them."""
-    yield from session.execute(sa.select(OutboxEntry.user_id, OutboxEntry.seq))
+def stream_events(session: Session, user_id: int | None = None, after: int | None = None) -> Iterator[Row]:
+    """Yield event rows ordered by learner and sequence, in constant memory: of one learner, or of those after one."""
+    return _stream_lines(session, ActivityEvent, user_id, after)
 
 
-def list_dead_letters(session: Session) -> Iterator[tuple[int, int, str | None]]:
-    """Yield learner, sequence number and last refusal of each event that was given up."""
-    columns = OutboxEntry.user_id, OutboxEntry.seq, OutboxEntry.last_error
-    yield from session.execute(sa.select(*columns).where(OutboxEntry.dead_at.is_not(None)))
+def stream_waiting(session: Session, user_id: int | None = None, after: int | None = None) -> Iterator[Row]:
+    """Yield outbox rows as `stream_events` yields events, dead letters among them."""
+    return _stream_lines(session, OutboxEntry, user_id, after)
 
 
-def stream_events(session: Session, user_id: int | None = None) -> Iterator[Row]:
-    """Yield event rows ordered by learner and sequence, in constant memory."""
-    statement = sa.select(ActivityEvent.__table__).order_by(ActivityEvent.user_id, ActivityEvent.seq)
+def _stream_lines(
+    session: Session, table: type[ActivityEvent | OutboxEntry], user_id: int | None, after: int | None
+) -> Iterator[Row]:
+    statement = sa.select(table.__table__).order_by(table.user_id, table.seq)
     if user_id is not None:
-        statement = statement.where(ActivityEvent.user_id == user_id)
-    result = session.execute(statement, execution_options={"yield_per": STREAM_ROWS})
-    yield from result.mappings()
+        statement = statement.where(table.user_id == user_id)
+    if after is not None:
+        statement = statement.where(table.user_id > after)
+    yield from session.execute(statement, execution_options={"yield_per": STREAM_ROWS}).mappings()
 
 
 def stream_deeds(session: Session, user_ids: Sequence[int], types: Collection[str]) -> Iterator[Row]:

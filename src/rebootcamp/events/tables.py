@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.boards import list_differing, retell
-from rebootcamp.events.histogram import is_right, recount
+from rebootcamp.events.histogram import add_counts, counts_off
 from rebootcamp.events.savings import recount_savings
 from rebootcamp.models.sql.challenges import TeamContribution
 from rebootcamp.models.sql.eco import EcoContribution, EcoTotal
 from rebootcamp.models.sql.leaderboards import LeaderboardCount, LeaderboardEntry
 from rebootcamp.models.sql.progress import LearnerState
-from rebootcamp.storage.locks import BARRIER, LISTING, hold
+from rebootcamp.storage.cut import sql_snapshot
+from rebootcamp.storage.locks import BARRIER, REPAIR, exclusive, hold
 from rebootcamp.storage.transactions import transaction
 
 PROJECTED_TABLES: Final = (LeaderboardEntry, LeaderboardCount, EcoTotal, EcoContribution, TeamContribution)
@@ -36,9 +37,30 @@ def mend_tables(told: Callable[[int], None]) -> None:
     """Make every projected table agree with what was delivered; tell how many learners are done.
 
     Boards are compared first, and only those who differ are told anew. Each part is one transaction: a reader sees
-    it as it was or as it must be, and a kill leaves the rest for the next time.
+    it as it was or as it must be, and a kill leaves the rest for the next time. Raises `Busy`.
     """
-    _mend_counts()
+    with exclusive(REPAIR):
+        _mend_tables(told)
+
+
+def mend_counts() -> Iterator[int]:
+    """Correct the counts over the boards; yield how many with each short transaction. The caller holds `REPAIR`.
+
+    What lacks at one moment lacks at any later one, too: relays add and take away what moves meanwhile.
+    """
+    with sql_snapshot() as session:
+        missing = {key: lacking for key, _, lacking in counts_off(session)}
+    keys = sorted(missing)
+    for start in range(0, len(keys), CHUNK):
+        chunk = keys[start : start + CHUNK]
+        with transaction() as session:
+            add_counts(session, {key: missing[key] for key in chunk})
+        yield len(chunk)
+
+
+def _mend_tables(told: Callable[[int], None]) -> None:
+    for _ in mend_counts():
+        failpoint("rebuild.counted")
     after, done = 0, 0
     while user_ids := _learners(after):
         _mend_boards(user_ids)
@@ -67,18 +89,6 @@ def _learners(after: int) -> Sequence[int]:
     some = sa.select(LearnerState.user_id).where(LearnerState.user_id > after)
     with transaction() as session:
         return session.scalars(some.order_by(LearnerState.user_id).limit(CHUNK)).all()
-
-
-def _mend_counts() -> None:
-    """Count the tree anew where it does not agree with the entries: moves of single entries start from there."""
-    with transaction() as session:
-        allow_minutes(session)
-        if is_right(session):
-            return
-    with transaction() as session:
-        _hold_off_relays(session)
-        hold(session, LISTING)
-        recount(session)
 
 
 def _mend_boards(user_ids: Sequence[int]) -> None:

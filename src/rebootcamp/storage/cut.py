@@ -22,7 +22,8 @@ FORMS = {
     "extra_float_digits": "1",
     "bytea_output": "hex",
 }
-LIMITS = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
+# Whole tables are read to their end, in the order of learners.
+LIMITS = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0", "cursor_tuple_fraction": "1"}
 SNAPSHOT = sa.text(
     "SELECT pg_export_snapshot(), " + ", ".join(f"set_config('{name}', :{name}, true)" for name in LIMITS | FORMS)
 )
@@ -32,11 +33,20 @@ SNAPSHOT = sa.text(
 class Cut:
     """Both stores as they were at one moment: whatever PostgreSQL calls delivered is in MongoDB.
 
-    Without a MongoDB session (a standalone shows no past) the barrier holds relays off as long as the cut lasts.
+    Without a session of MongoDB it is this moment: whoever makes such a cut holds the barrier.
     """
 
     sql: Session
     mongo: ClientSession | None
+
+
+@dataclass(frozen=True)
+class CommonCut(Cut):
+    """A cut with a name under which other connections see the same rows of PostgreSQL.
+
+    Without a session of MongoDB (a standalone shows no past) the barrier holds relays off as long as the cut lasts.
+    """
+
     snapshot: str
     barrier: locks.Barrier
 
@@ -48,14 +58,13 @@ class Cut:
 
 
 @contextmanager
-def common_cut(mark: Callable[[], object] | None = None) -> Iterator[Cut]:
+def common_cut(mark: Callable[[], object] | None = None) -> Iterator[CommonCut]:
     """Yield the cut. Relays wait only while the two snapshots are taken; commands never do.
 
     `mark` is called first, behind the barrier. Raises `Busy` when relays do not make way.
     """
     with ExitStack() as stack:
-        connection = db.engine.connect().execution_options(isolation_level="REPEATABLE READ")
-        session = stack.enter_context(Session(bind=stack.enter_context(connection)))
+        session = stack.enter_context(_reader())
         mongo_session = None
         if mongo.has_snapshots():
             mongo_session = stack.enter_context(mongo.client().start_session(snapshot=True))
@@ -68,7 +77,7 @@ def common_cut(mark: Callable[[], object] | None = None) -> Iterator[Cut]:
             mark()
         with mongo.guarded():
             mongo.database()["meta"].find_one({}, session=mongo_session)
-        cut = Cut(session, mongo_session, _snapshot(session), barrier)
+        cut = CommonCut(session, mongo_session, _snapshot(session), barrier)
         if mongo_session is not None:
             barrier.lift()
             held.close()
@@ -77,6 +86,23 @@ def common_cut(mark: Callable[[], object] | None = None) -> Iterator[Cut]:
             with barrier.kept():
                 yield cut
             barrier.lift()
+
+
+@contextmanager
+def sql_snapshot() -> Iterator[Session]:
+    """Yield PostgreSQL as it is at one moment; nobody waits."""
+    with _reader() as session:
+        _snapshot(session)
+        yield session
+
+
+@contextmanager
+def _reader() -> Iterator[Session]:
+    with (
+        db.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection,
+        Session(bind=connection) as session,
+    ):
+        yield session
 
 
 def _warm(session: Session) -> None:

@@ -28,6 +28,8 @@ BACKFILL: Final = 7_203_003
 LISTING: Final = 7_203_004
 # One rebuild at a time: what it left unfinished is then nobody's.
 REBUILD: Final = 7_203_005
+# One repair at a time: what two of them add to the same count would be added twice.
+REPAIR: Final = 7_203_008
 # Held in the `postgres` database, together with the hash of a name: one restore at a time of one database.
 RESTORE: Final = 7_203_020
 # The upper half of the numbers of maintenance jobs; the lower half comes from the name of the job.

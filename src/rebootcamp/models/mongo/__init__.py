@@ -3,5 +3,13 @@
 from rebootcamp.models.mongo.backups import BackupMarkDocument
 from rebootcamp.models.mongo.badges import AwardDocument, BadgeDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
+from rebootcamp.models.mongo.quarantine import QuarantinedDocument
 
-__all__ = ["AwardDocument", "BackupMarkDocument", "BadgeDocument", "HistoryDocument", "ProgressDocument"]
+__all__ = [
+    "AwardDocument",
+    "BackupMarkDocument",
+    "BadgeDocument",
+    "HistoryDocument",
+    "ProgressDocument",
+    "QuarantinedDocument",
+]

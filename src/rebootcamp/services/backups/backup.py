@@ -50,7 +50,7 @@ from rebootcamp.services.backups.streams import CHUNK, Malformed, StoredFile, st
 from rebootcamp.services.backups.window import SnapshotGone, ask_window, within
 from rebootcamp.services.integrity import check_cut
 from rebootcamp.storage import mongo
-from rebootcamp.storage.cut import Cut, common_cut
+from rebootcamp.storage.cut import CommonCut, common_cut
 from rebootcamp.storage.locks import DDL, shared
 from rebootcamp.storage.statements import run_apart
 
@@ -171,14 +171,14 @@ class _Copy:
         failpoint("backup.described")
         return manifest
 
-    def _require_mark(self, cut: Cut) -> None:
+    def _require_mark(self, cut: CommonCut) -> None:
         newest = cut.sql.scalar(sa.select(BackupMark.id).order_by(BackupMark.created_at.desc()).limit(1))
         order = [("created_at", DESCENDING)]
         shown = BackupMarkDocument.collection().find_one({}, sort=order, session=cut.mongo)
         if newest != self._bid or shown is None or shown["_id"] != str(self._bid):
             raise CutFailed(reason="the newest mark is not that of this backup")
 
-    def _export(self, cut: Cut, described: Mapping[str, Description]) -> dict[str, CollectionFigures]:
+    def _export(self, cut: CommonCut, described: Mapping[str, Description]) -> dict[str, CollectionFigures]:
         """Write every collection; return its figures."""
         database, found = mongo.database(), {}
         total = sum(database[name].estimated_document_count() for name in described)
@@ -196,7 +196,7 @@ class _Copy:
         return found
 
     @contextmanager
-    def _dumping(self, cut: Cut, proof: DumpProof | None) -> Iterator[Future[StoredFile]]:
+    def _dumping(self, cut: CommonCut, proof: DumpProof | None) -> Iterator[Future[StoredFile]]:
         """Write the PostgreSQL half beside everything else."""
         options = "--format=custom", "--no-owner", "--no-privileges", f"--snapshot={cut.snapshot}"
         if proof:
@@ -223,7 +223,7 @@ class _Copy:
             raise ProgramFailed(name="pg_dump", reason=said(pipe(process.stderr).read()))
         return stored
 
-    def _describe(self, cut: Cut, collections: dict[str, CollectionFigures]) -> Manifest:
+    def _describe(self, cut: CommonCut, collections: dict[str, CollectionFigures]) -> Manifest:
         """Tell everything about the cut; its length is known later."""
         self._progress("postgresql", 0, 2)
         tables = table_figures(cut.sql)
@@ -271,7 +271,7 @@ def _forget_marks() -> None:
     run_apart(_FORGET, {"old": old})
 
 
-def _versions(cut: Cut) -> dict[str, str]:
+def _versions(cut: CommonCut) -> dict[str, str]:
     return {
         "postgresql": str(cut.sql.scalar(sa.text("SHOW server_version"))),
         "mongodb": str(mongo.client().server_info()["version"]),

@@ -31,7 +31,7 @@ from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.services.backups.errors import CutFailed, NotABackup, NotEmpty, PlainFilesDiffer, PlainSqlMissing
 from rebootcamp.services.backups.window import SnapshotGone, ask_window, within
 from rebootcamp.storage import mongo
-from rebootcamp.storage.cut import Cut, common_cut
+from rebootcamp.storage.cut import CommonCut, common_cut
 from rebootcamp.storage.locks import DDL, exclusive, shared
 from rebootcamp.storage.mongo import Doc
 from rebootcamp.storage.mongo_schema import apply_schema, declarations
@@ -82,7 +82,7 @@ def take_plain(settings: Settings, directory: Path) -> None:
         raise CutFailed(reason=error) from error
 
 
-def write_plain(cut: Cut, directory: Path, identity: Identity, database_url: str, header: str = HEADER) -> None:
+def write_plain(cut: CommonCut, directory: Path, identity: Identity, database_url: str, header: str = HEADER) -> None:
     """Write both files; an older one stays until the new one is complete."""
     with _fresh(directory / SQL_FILE) as file:
         file.write(header)
@@ -93,7 +93,7 @@ def write_plain(cut: Cut, directory: Path, identity: Identity, database_url: str
             write_mongo(cut, documents, identity)
 
 
-def write_mongo(cut: Cut, file: TextIO, identity: Identity) -> None:
+def write_mongo(cut: CommonCut, file: TextIO, identity: Identity) -> None:
     """Write every collection, one document a line, ordered by `_id`."""
     heading = json_util.dumps({"format": MONGO_FORMAT, "version": MONGO_VERSION, "database": identity.database})
     file.write(f'{heading[:-1]}, "collections": {{\n')

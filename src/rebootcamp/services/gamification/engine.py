@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
@@ -46,6 +46,7 @@ _GOALS: Final = """
         SELECT 1 FROM challenge_completions d WHERE d.challenge_id = challenges.id AND d.co2e_grams = 0)) ORDER BY id"""
 _HOLD_RULES: Final = "SELECT rules_version FROM app_meta FOR SHARE"
 _MEASURES: Final = "SELECT key, since FROM rule_measures"
+Fetch = Callable[[str], Iterable[Row]]
 # A counter that nobody announced yet is complete for no learner.
 NEVER: Final = 2**31 - 1
 
@@ -88,12 +89,14 @@ def current_rules() -> RuleBook:
     return rules_at(row["rules_version"], row["curve_version"])
 
 
-def load_rules(version: int, curve: Curve) -> RuleBook:
-    """Read and compile the rules as they are now; raise `InvalidField` when a stored one cannot be understood."""
-    rows = fetch_all(_RULES, {})
-    badges = [(row["is_current"], _badge(row)) for row in rows]
-    since = {row["key"]: row["since"] for row in fetch_all(_MEASURES, {})}
-    goals = [(row["is_current"], goal_of(SimpleNamespace(**row))) for row in fetch_all(_GOALS, {})]
+def load_rules(version: int, curve: Curve, fetch: Fetch = lambda statement: fetch_all(statement, {})) -> RuleBook:
+    """Read and compile the rules, as they are now or as `fetch` sees them.
+
+    Raises `InvalidField` when a stored one cannot be understood.
+    """
+    badges = [(row["is_current"], _badge(row)) for row in fetch(_RULES)]
+    since = {row["key"]: row["since"] for row in fetch(_MEASURES)}
+    goals = [(row["is_current"], goal_of(SimpleNamespace(**row))) for row in fetch(_GOALS)]
     needed = {measure for _, badge in badges for measure in measures_of(badge.rule)}
     in_force = {goal.challenge_id: goal for is_current, goal in goals if is_current}
     # Withdrawn ones are known as long as their counters are kept (`touch_rules`).
@@ -174,7 +177,7 @@ class Engine:
         """Apply one event to the learner's standing; return the facts that follow from it."""
         step = advance(self._standing, event, self._rules, self._active_days, self._rest_days)
         self._standing = step.standing
-        _store(self._line, step.standing)
+        store_standing(self._line, step.standing)
         self._note(event, step)
         return step.facts
 
@@ -215,7 +218,8 @@ def standing_of(state: LearnerState | LearnerLine | SimpleNamespace) -> Standing
     )
 
 
-def _store(line: LearnerLine, standing: Standing) -> None:
+def store_standing(line: LearnerLine | LearnerState, standing: Standing) -> None:
+    """Write a standing into a locked state."""
     line.challenge_points = standing.challenge_points
     line.badge_points = standing.badge_points
     line.xp_total = standing.xp_total

@@ -295,7 +295,7 @@ def may_earn(standing: Standing, code: str) -> bool:
 def _revoke_no_longer_met(step: Step, event: RecordedEvent, rules: RuleBook) -> Step:
     """Decide which badges fall with the facts they rested on; badges given by hand stay."""
     standing = step.standing
-    lost = _unsupported(standing, rules, _today(event))
+    lost = unsupported(standing, rules, _today(event))
     if not lost:
         return step
     held = {code: holding for code, holding in standing.held.items() if code not in lost}
@@ -323,7 +323,7 @@ def without_badges(standing: Standing, held: Mapping[str, Mapping[str, Any]]) ->
     )
 
 
-def _unsupported(standing: Standing, rules: RuleBook, today: date) -> dict[str, Mapping[str, Any]]:
+def unsupported(standing: Standing, rules: RuleBook, today: date) -> dict[str, Mapping[str, Any]]:
     """Return the held badges that only their own points, or each other's, still earn.
 
     Each is judged by the rule of its award; a completed challenge that gives it is reason enough.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
 from rebootcamp.events.facts import RecordedEvent
-from rebootcamp.services.gamification.progression import Standing, advance
+from rebootcamp.services.gamification.progression import Standing, Step, advance
 from rebootcamp.services.gamification.rulebook import RuleBook
 from rebootcamp.services.gamification.streaks import NO_REST_DAYS, RestDays
 
@@ -24,11 +24,25 @@ def replay(
     Badges come from their own events, not from today's rules. The calendar is today's: it never changes for a date
     that has begun anywhere.
     """
+    standing = Standing(measured=measured)
+    for _, step in replayed(events, rules, measured, rest_days):
+        standing = step.standing
+    return standing
+
+
+def replayed(
+    events: Iterable[RecordedEvent],
+    rules: RuleBook | None = None,
+    measured: int = 0,
+    rest_days: RestDays = NO_REST_DAYS,
+) -> Iterator[tuple[RecordedEvent, Step]]:
+    """Yield each event with the step that it is, as `replay` takes them."""
     measures = (rules or RuleBook()).without_badges()
     standing = Standing(measured=measured)
     days: Counter[date] = Counter()
     for event in events:
         if isinstance(event.fact, ChallengeCompleted | ChallengeRevoked) and not event.fact.is_goal:
             days[event.local_date] += 1 if isinstance(event.fact, ChallengeCompleted) else -1
-        standing = advance(standing, event, measures, lambda: +days, rest_days).standing
-    return standing
+        step = advance(standing, event, measures, lambda: +days, rest_days)
+        standing = step.standing
+        yield event, step

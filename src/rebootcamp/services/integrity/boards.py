@@ -2,68 +2,61 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from rebootcamp.core.clock import iso
-from rebootcamp.core.leaderboards import SCORE
-from rebootcamp.events.boards import Tally, place_of, tell
-from rebootcamp.models.sql.accounts import User
-from rebootcamp.models.sql.leaderboards import LeaderboardCount, LeaderboardEntry, LeaderboardSnapshot
-from rebootcamp.services.integrity.report import Report
+from rebootcamp.core.leaderboards import BoardKey
+from rebootcamp.events.boards import Tally, tell
+from rebootcamp.events.histogram import counts_off
+from rebootcamp.models.sql.leaderboards import LeaderboardSnapshot
+from rebootcamp.services.integrity.report import Notes, Report
+from rebootcamp.services.integrity.sources import Learner
 from rebootcamp.services.leaderboards.snapshots import hash_of, stream_places
-from rebootcamp.storage.cut import Cut
-from rebootcamp.storage.sql import Row
 
-INVARIANT: Final = "leaderboard"
-Key = tuple[str, str, int]
+ENTRIES: Final = "leaderboard"
+COUNTS: Final = "rank counts"
 
 
-class Boards:
-    """The boards as the delivered events make them; learners are told one after the other."""
+def check_entries(notes: Notes, learner: Learner) -> None:
+    """Compare a learner's entries with the delivered events, and with what the account says."""
+    expected = tell(learner.delivered)
+    wrong = wrong_entries(learner, expected)
+    for board, period in sorted(wrong):
+        found, wanted = wrong[board, period]
+        subject = f"{board}/{period}/{learner.user_id}"
+        notes.report.expect(ENTRIES, subject, found, wanted, learner.user_id)
 
-    def __init__(self) -> None:
-        self._tallies: dict[Key, Tally] = {}
 
-    def count(self, user_id: int, rows: Iterable[Row], pending: set[int]) -> None:
-        """Note the boards of one learner, without the events that still wait."""
-        delivered = (row for row in rows if row["seq"] not in pending)
-        self._tallies |= {(*board, user_id): tally for board, tally in tell(delivered).items()}
+def wrong_entries(learner: Learner, expected: Mapping[BoardKey, Tally]) -> dict[BoardKey, tuple[str, str]]:
+    """Return what is stored and what is expected of each board on which they differ."""
+    found = {(row["board"], row["period"]): row for row in learner.entries}
+    wrong = {}
+    for key in found.keys() | expected.keys():
+        row = found.get(key)
+        stored = _shown(Tally(row["score"], row["reached_at"]) if row else None)
+        wanted = _shown(expected.get(key))
+        if row and stored == wanted and row["is_listed"] != learner.is_listed:
+            stored, wanted = "listed otherwise than the account says", "the same"
+        if stored != wanted:
+            wrong[key] = stored, wanted
+    return wrong
 
-    def check(self, report: Report, cut: Cut) -> None:
-        """Compare with what is stored."""
-        self._check_entries(report, cut)
-        self._check_counts(report, cut)
-        _check_snapshots(report, cut)
 
-    def _check_entries(self, report: Report, cut: Cut) -> None:
-        columns = LeaderboardEntry.board, LeaderboardEntry.period, LeaderboardEntry.user_id
-        values = LeaderboardEntry.score, LeaderboardEntry.reached_at
-        found = {(e[0], e[1], e[2]): Tally(e[3], e[4]) for e in cut.sql.execute(sa.select(*columns, *values))}
-        for key in found.keys() | self._tallies.keys():
-            stored, expected = (_shown(tallies.get(key)) for tallies in (found, self._tallies))
-            report.expect(INVARIANT, "/".join(map(str, key)), stored, expected)
-        listed = sa.and_(User.is_listed, User.is_active)
-        wrong = sa.select(*columns).join(User, User.id == LeaderboardEntry.user_id)
-        for row in cut.sql.execute(wrong.where(LeaderboardEntry.is_listed.is_distinct_from(listed))):
-            report.expect(INVARIANT, "/".join(map(str, row)), "listed otherwise than the account says", "the same")
+def check_counts(report: Report, session: Session) -> None:
+    """Compare the counts with the entries below them."""
+    for key, learners, missing in counts_off(session):
+        report.expect(COUNTS, "/".join(map(str, key)), learners, learners + missing)
 
-    def _check_counts(self, report: Report, cut: Cut) -> None:
-        rows = cut.sql.scalars(sa.select(LeaderboardCount)).all()
-        found = {(r.board, r.period, r.level, r.score, r.slot): r.learners for r in rows}
-        split = {(r.board, r.period, r.score) for r in rows if r.level == SCORE and r.is_split}
-        expected: Counter[tuple[str, str, int, int, int]] = Counter()
-        everybody = sa.select(User.id).where(User.is_listed, User.is_active)
-        listed = set(cut.sql.scalars(everybody))
-        for (board, period, user_id), tally in self._tallies.items():
-            if user_id in listed and (place := place_of(tally.score, tally.reached_at, user_id)):
-                nodes = [*place.counted(), *(place.slots() if (board, period, place.score) in split else ())]
-                expected.update((board, period, *node) for node in nodes)
-        for key in found.keys() | expected.keys():
-            report.expect("rank counts", "/".join(map(str, key)), found.get(key, 0), expected[key])
+
+def check_published(report: Report, session: Session) -> None:
+    """Make the hash of every published board again."""
+    for snapshot in session.scalars(sa.select(LeaderboardSnapshot)):
+        made = hash_of(snapshot.board, snapshot.period, stream_places(session, snapshot.id))
+        report.expect("published board", f"{snapshot.board}/{snapshot.period}", snapshot.sha256, made)
 
 
 def _shown(tally: Tally | None) -> str:
@@ -71,10 +64,3 @@ def _shown(tally: Tally | None) -> str:
     if tally is None or not tally.score:
         return "0"
     return f"{tally.score} since {tally.reached_at and iso(tally.reached_at)}"
-
-
-def _check_snapshots(report: Report, cut: Cut) -> None:
-    for snapshot in cut.sql.scalars(sa.select(LeaderboardSnapshot)):
-        places = stream_places(cut.sql, snapshot.id)
-        made = hash_of(snapshot.board, snapshot.period, places)
-        report.expect("published board", f"{snapshot.board}/{snapshot.period}", snapshot.sha256, made)

@@ -2,117 +2,101 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from rebootcamp.events.challenges import ChallengeJoined, ChallengeLeft
-from rebootcamp.events.savings import LEARNERS, figures_of, grams_of
-from rebootcamp.models.sql.badges import BackfillJob
-from rebootcamp.models.sql.challenges import ChallengeCompletion, ChallengeParticipation, TeamContribution
-from rebootcamp.models.sql.eco import EcoContribution, EcoTotal
+from rebootcamp.events.savings import figures_off, grams_of
 from rebootcamp.models.sql.groups import Group, GroupMembership
 from rebootcamp.services.challenges.teams import given_by
-from rebootcamp.services.gamification.goals import Goal
-from rebootcamp.storage.cut import Cut
+from rebootcamp.services.integrity.report import Notes, Report
+from rebootcamp.services.integrity.sources import Learner
+from rebootcamp.services.integrity.world import World
 from rebootcamp.storage.sql import Row
 
-# Invariant, subject, what is stored and what it should be.
-Compared = tuple[str, str, int, int]
+# Challenge, period, group.
+Share = tuple[int, str, int]
 
 
-class ExpectedSavings:
-    """What the journal says that was saved: by everybody as delivered, by each learner as decided."""
-
-    def __init__(self) -> None:
-        self._figures: Counter[str] = Counter()
-        self._delivered: Counter[int] = Counter()
-        self._decided: Counter[int] = Counter()
-
-    def count(self, rows: Iterable[Row], pending: set[int]) -> None:
-        """Add the events of a learner, of which some still wait."""
-        for row in rows:
-            self._decided[row["user_id"]] += grams_of(row)
-            if row["seq"] not in pending:
-                self._delivered[row["user_id"]] += grams_of(row)
-                self._figures.update(figures_of(row))
-
-    def compared(self, cut: Cut) -> Iterator[Compared]:
-        """Yield every stored figure beside the expected one."""
-        learners = sum(1 for grams in self._delivered.values() if grams > 0)
-        totals = _stored(cut, sa.select(EcoTotal.name, EcoTotal.value))
-        yield from _pairs("eco total", "", totals, {**self._figures, LEARNERS: learners})
-        kept = _stored(cut, sa.select(EcoContribution.user_id, EcoContribution.co2e_grams))
-        yield from _pairs("eco contribution", "user ", kept, self._delivered)
-        completed = sa.select(ChallengeCompletion.user_id, sa.func.sum(ChallengeCompletion.co2e_grams))
-        completed = completed.where(ChallengeCompletion.status == "validated").group_by(ChallengeCompletion.user_id)
-        yield from _pairs("co2e of completions", "user ", _stored(cut, completed), self._decided)
+def check_savings(notes: Notes, learner: Learner) -> None:
+    """Compare a learner's savings, as delivered and as decided."""
+    kept = sum(row["co2e_grams"] for row in learner.savings)
+    notes.expect("eco contribution", kept, grams(learner.delivered))
+    valid = sum(row["co2e_grams"] for row in learner.completions if row["status"] == "validated")
+    notes.expect("co2e of completions", valid, grams(learner.rows))
 
 
-class ExpectedGoals:
-    """What the journal says of timed challenges: who takes part, and what each member gave to which team."""
-
-    def __init__(self, cut: Cut, goals: Sequence[Goal]) -> None:
-        self._goals = goals
-        self._given: Counter[tuple[int, str, int, int]] = Counter()
-        self._joined: Counter[tuple[int, int]] = Counter()
-        # What a back-fill has not counted to its end cannot be compared.
-        waiting = sa.select(BackfillJob.challenge_id).where(BackfillJob.state == "waiting")
-        self._counting = set(cut.sql.scalars(waiting))
-        columns = ChallengeCompletion.id, ChallengeCompletion.completed_at
-        done = cut.sql.execute(sa.select(*columns)) if goals else ()
-        self._done_at: dict[int, datetime] = {row.id: row.completed_at for row in done}
-        self._stays: dict[int, list[GroupMembership]] = defaultdict(list)
-        for stay in cut.sql.scalars(sa.select(GroupMembership)):
-            self._stays[stay.user_id].append(stay)
-
-    def count(self, rows: Iterable[Row], pending: set[int]) -> None:
-        """Add the events of a learner, of which some still wait."""
-        for row in rows:
-            if row["type"] in (ChallengeJoined.type, ChallengeLeft.type):
-                sign = 1 if row["type"] == ChallengeJoined.type else -1
-                self._joined[row["payload"]["challenge_id"], row["user_id"]] += sign
-            for goal, period, value in given_by(self._goals, row) if row["seq"] not in pending else ():
-                for group_id in self._groups_at(row):
-                    self._given[goal.challenge_id, period, group_id, row["user_id"]] += value
-
-    def compared(self, cut: Cut) -> Iterator[Compared]:
-        """Yield every stored row beside the expected one."""
-        given = {
-            (row.challenge_id, row.period, row.group_id, row.user_id): row.value
-            for row in cut.sql.scalars(sa.select(TeamContribution))
-        }
-        for counts in (given, self._given):
-            for key in [key for key in counts if key[0] in self._counting]:
-                del counts[key]
-        yield from _pairs("team contribution", "challenge, period, group, user ", given, self._given)
-        stays = sa.select(ChallengeParticipation).where(ChallengeParticipation.left_at.is_(None))
-        joined = {(stay.challenge_id, stay.user_id): 1 for stay in cut.sql.scalars(stays)}
-        yield from _pairs("participation", "challenge, user ", joined, self._joined)
-
-    def _groups_at(self, row: Row) -> set[int]:
-        at: datetime = self._done_at.get(row["payload"].get("completion_id", 0)) or row["occurred_at"]
-        return {
-            stay.group_id
-            for stay in self._stays.get(row["user_id"], ())
-            if stay.joined_at <= at and (stay.left_at is None or stay.left_at > at)
-        }
+def check_teams(notes: Notes, learner: Learner, world: World) -> None:
+    """Compare what a learner gave to teams, and in which timed challenges the learner takes part."""
+    found, expected = stored_shares(learner), shares_of(learner, world, learner.delivered)
+    # What a back-fill has not counted to its end cannot be compared.
+    for key in sorted(key for key in found.keys() | expected.keys() if key[0] not in world.counting):
+        where = "challenge {}, period {}, group {}".format(*key)
+        notes.expect("team contribution", found.get(key, 0), expected.get(key, 0), where)
+    joined, taking_part = Counter[int](), {row["challenge_id"] for row in learner.participations if not row["left_at"]}
+    for row in learner.rows:
+        if row["type"] in (ChallengeJoined.type, ChallengeLeft.type):
+            joined[row["payload"]["challenge_id"]] += 1 if row["type"] == ChallengeJoined.type else -1
+    for number in sorted(joined.keys() | taking_part):
+        notes.expect("participation", int(number in taking_part), joined[number], f"challenge {number}")
 
 
-def counted_members(cut: Cut) -> Iterator[Compared]:
-    """Yield the member count of every group beside the number of current memberships."""
-    current = sa.select(GroupMembership.group_id, sa.func.count()).where(GroupMembership.left_at.is_(None))
-    counted = _stored(cut, current.group_by(GroupMembership.group_id))
-    yield from _pairs("group members", "group ", _stored(cut, sa.select(Group.id, Group.members)), counted)
+def grams(rows: Iterable[Row]) -> int:
+    """Return what event rows saved together."""
+    return sum(map(grams_of, rows))
 
 
-def _stored(cut: Cut, statement: sa.Select[Any, int]) -> dict[Any, int]:
-    return {key: int(value) for key, value in cut.sql.execute(statement)}
+def stored_shares(learner: Learner) -> dict[Share, int]:
+    """Return what is stored of what a learner gave to teams."""
+    return {(row["challenge_id"], row["period"], row["group_id"]): row["value"] for row in learner.shares}
 
 
-def _pairs(invariant: str, label: str, found: Mapping[Any, int], expected: Mapping[Any, int]) -> Iterator[Compared]:
-    for key in found.keys() | expected.keys():
-        yield invariant, f"{label}{key}", found.get(key, 0), expected.get(key, 0)
+def shares_of(learner: Learner, world: World, rows: Iterable[Row]) -> Mapping[Share, int]:
+    """Return what the event rows of a learner gave to teams: to each group whose member the learner then was."""
+    done_at = {row["id"]: row["completed_at"] for row in learner.completions}
+    shares = Counter[Share]()
+    for row in rows:
+        for goal, period, value in given_by(world.rules.team_goals, row):
+            at = done_at.get(row["payload"].get("completion_id", 0)) or row["occurred_at"]
+            for group_id in _groups_at(learner, at):
+                shares[goal.challenge_id, period, group_id] += value
+    return shares
+
+
+def _groups_at(learner: Learner, at: datetime) -> set[int]:
+    return {
+        stay["group_id"]
+        for stay in learner.stays
+        if stay["joined_at"] <= at and (stay["left_at"] is None or stay["left_at"] > at)
+    }
+
+
+def check_figures(report: Report, session: Session) -> None:
+    """Compare the savings of the whole platform with the delivered events."""
+    for name, value, missing in figures_off(session):
+        report.expect("eco total", name, value, value + missing)
+
+
+def check_members(report: Report, session: Session) -> None:
+    """Compare the member count of every group with its current memberships."""
+    for group_id, members, counted in members_off(session):
+        report.expect("group members", f"group {group_id}", members, counted)
+
+
+def members_off(session: Session) -> Iterator[Any]:
+    """Yield group, stored count and right count wherever they differ."""
+    yield from session.execute(_MEMBERS_OFF)
+
+
+COUNTED: Final = (
+    sa.select(sa.func.count())
+    .select_from(GroupMembership)
+    .where(GroupMembership.group_id == Group.id, GroupMembership.left_at.is_(None))
+    .scalar_subquery()
+)
+_MEMBERS_OFF: Final = sa.select(Group.id, Group.members, COUNTED).where(Group.members != COUNTED).order_by(Group.id)

@@ -1,0 +1,200 @@
+"""Repair: whatever follows from the journal is made again, whatever does not belong is put aside, the rest is told.
+
+Every step looks again, under its own short locks, before it changes anything: what is right stays as it is, and a
+repair may be killed and repeated at any point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Final
+
+import sqlalchemy as sa
+from bson import encode
+from bson.raw_bson import RawBSONDocument
+from sqlalchemy.orm import Session
+
+from rebootcamp.core.errors import Busy, DomainError, Kind
+from rebootcamp.core.failpoints import failpoint
+from rebootcamp.core.languages import Text
+from rebootcamp.events.redelivery import dismiss, list_orphans, rename_waiting, revive
+from rebootcamp.events.savings import add_figures, figures_off
+from rebootcamp.events.tables import mend_counts
+from rebootcamp.models.mongo.quarantine import QuarantinedDocument
+from rebootcamp.models.sql.badges import BadgeDefinition
+from rebootcamp.models.sql.groups import Group
+from rebootcamp.services.integrity.check import Progress, check_stores
+from rebootcamp.services.integrity.invariants import (
+    CATALOGUE,
+    COUNTS,
+    FIGURES,
+    INVARIANTS,
+    LEARNER,
+    MEMBERS,
+    OUTBOX,
+    SCHEMA,
+)
+from rebootcamp.services.integrity.mending import REASON, mend_learner
+from rebootcamp.services.integrity.report import Finding, Report
+from rebootcamp.services.integrity.sources import OWNERS
+from rebootcamp.services.integrity.stores import IDENTITY, catalogue_faults, owner_of, refused
+from rebootcamp.services.integrity.totals import COUNTED, members_off
+from rebootcamp.storage import mongo
+from rebootcamp.storage.cut import Cut, sql_snapshot
+from rebootcamp.storage.locks import BARRIER, REPAIR, exclusive
+from rebootcamp.storage.mongo_schema import apply_schema
+from rebootcamp.storage.transactions import transaction
+
+# What one thing rests on may only come to light once that is right: entries, then the counts over them.
+ROUNDS: Final = 3
+MISPLACED: Final = "nobody can be found whose document it is"
+
+Tell = Callable[[str], None]
+
+
+class RepairRunning(DomainError):
+    """Two repairs would add the same twice."""
+
+    kind = Kind.CONFLICT
+    code = "repair_running"
+    title = Text("Repair under way", "Réparation en cours")
+    detail = Text(
+        "Another repair is at work; try again later.", "Une autre réparation est en cours ; réessayez plus tard."
+    )
+
+
+def repair_stores(tell: Tell, user_id: int | None = None, on_progress: Progress = lambda learners: None) -> Report:
+    """Check and mend, until nothing is left that can be mended; return the last check. Raises `RepairRunning`."""
+    with ExitStack() as stack:
+        try:
+            # PostgreSQL takes a moment to notice that a process has left.
+            stack.enter_context(exclusive(REPAIR, wait="1s"))
+        except Busy as error:
+            raise RepairRunning from error
+        report = check_stores(user_id, on_progress)
+        for _ in range(ROUNDS):
+            if not _mend(report, tell, user_id):
+                break
+            report = check_stores(user_id, on_progress)
+        return report
+
+
+def _mend(report: Report, tell: Tell, user_id: int | None) -> int:
+    """Mend what a check found; return how many things were done."""
+    done = 0
+    for action in _actions(report.findings, user_id):
+        tell(action)
+        done += 1
+    return done
+
+
+def _actions(findings: list[Finding], user_id: int | None) -> Iterator[str]:
+    if any(finding.invariant == IDENTITY for finding in findings):
+        return
+    wanted = {INVARIANTS[finding.invariant].mended for finding in findings}
+    if OUTBOX in wanted:
+        yield from _mend_outbox(user_id)
+    if any(finding.invariant == "validator" for finding in findings):
+        yield from _put_misplaced_aside()
+    mended = (finding for finding in findings if INVARIANTS[finding.invariant].mended == LEARNER)
+    for number in sorted({finding.user_id for finding in mended if finding.user_id is not None}):
+        yield from _mend_learner(number)
+    for part, mend in _PARTS.items():
+        if part in wanted:
+            yield from mend()
+
+
+def _mend_learner(user_id: int) -> Iterator[str]:
+    try:
+        yield from mend_learner(user_id)
+    except Busy:
+        yield f"user {user_id}: busy, left for the next round"
+
+
+def _mend_outbox(user_id: int | None) -> Iterator[str]:
+    with exclusive(BARRIER), transaction() as session:
+        renamed, orphans = rename_waiting(session, user_id), list_orphans(session, user_id)
+        for row in orphans:
+            document = {name: value if isinstance(value, int) else str(value) for name, value in row.items()}
+            QuarantinedDocument.keep("outbox", RawBSONDocument(encode(document)), "an outbox row of no event")
+        dismiss(session, orphans)
+        revived = revive(session, user_id)
+    if renamed:
+        yield f"outbox: {renamed} rows got the place of their event"
+    if orphans:
+        yield f"outbox: {len(orphans)} rows of no event copied to _quarantine and taken out"
+    if revived:
+        yield f"outbox: {revived} dead letters will be tried again"
+
+
+def _put_misplaced_aside() -> Iterator[str]:
+    """Move documents of learners' collections that name no learner; those that do are compared with the journal."""
+    with exclusive(BARRIER), transaction() as session:
+        misplaced = [
+            (name, document["_id"])
+            for name, document in refused(Cut(session, None))
+            if name in OWNERS and owner_of(name, document) is None
+        ]
+        for name, key in misplaced:
+            QuarantinedDocument.put_aside(name, key, MISPLACED)
+    for name, key in misplaced:
+        yield f"{name} {key!r}: moved to _quarantine"
+
+
+def _mend_catalogue() -> Iterator[str]:
+    with exclusive(BARRIER), transaction() as session:
+        faults = list(catalogue_faults(Cut(session, None)))
+        codes = [code for code, _ in faults]
+        session.execute(sa.update(BadgeDefinition).where(BadgeDefinition.code.in_(codes)).values(projected_version=0))
+        for code, fault in faults:
+            if fault.document is not None:
+                QuarantinedDocument.put_aside("badges", code, REASON)
+    for code, fault in faults:
+        moved = "" if fault.document is None else "moved to _quarantine, "
+        yield f"badges {code}: {moved}to be shown again"
+
+
+def _mend_counts() -> Iterator[str]:
+    for number in mend_counts():
+        failpoint("repair.counted")
+        yield f"rank counts: {number} corrected"
+
+
+def _mend_figures() -> Iterator[str]:
+    with sql_snapshot() as session:
+        missing = {name: missing for name, _, missing in figures_off(session)}
+    with transaction() as session:
+        add_figures(session, missing)
+    for name in missing:
+        yield f"eco total {name}: corrected"
+
+
+def _mend_members() -> Iterator[str]:
+    with sql_snapshot() as session:
+        wrong = [row[0] for row in members_off(session)]
+    for group_id in wrong:
+        with transaction() as session:
+            _count_members(session, group_id)
+        yield f"group {group_id}: members counted again"
+
+
+def _count_members(session: Session, group_id: int) -> None:
+    # Who joins or leaves writes this row, too: once it is locked, what is not counted here will add itself.
+    session.execute(sa.select(Group.id).where(Group.id == group_id).with_for_update())
+    session.execute(sa.update(Group).where(Group.id == group_id).values(members=COUNTED))
+
+
+def _mend_schema() -> Iterator[str]:
+    with mongo.guarded():
+        apply_schema(mongo.database())
+    yield "schema: validators and indexes applied"
+
+
+_PARTS: Final = {
+    CATALOGUE: _mend_catalogue,
+    COUNTS: _mend_counts,
+    FIGURES: _mend_figures,
+    MEMBERS: _mend_members,
+    SCHEMA: _mend_schema,
+}

@@ -1,0 +1,119 @@
+"""What can happen to documents."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from bson import Int64
+from bson.datetime_ms import DatetimeMS
+
+from rebootcamp.storage import mongo
+from tests.services.corruptions import Corrupt, Corruption, change, forge, remove
+
+NOBODY = 4711
+HISTORY = {"type": "badge.awarded", "at": datetime(2026, 1, 1, tzinfo=UTC), "local_date": "2026-01-01", "data": {}}
+AWARD = {"badge": "fake", "tier": "gold", "points": 0, "state": "held", "seq": 1}
+SUMMARY = {"seq": 1, "badges": [], "recent": [], "totals": {"challenge_points": 0, "badge_points": 0}}
+
+
+def event(update: dict[str, Any]) -> Corrupt:
+    return lambda ada: change("history", {"user_id": ada, "seq": 2}, update)
+
+
+def award(update: dict[str, Any]) -> Corrupt:
+    return lambda ada: change("awards", {"_id": f"{ada}:gift"}, update)
+
+
+def summary(update: dict[str, Any]) -> Corrupt:
+    return lambda ada: change("progress", {"_id": ada}, update)
+
+
+def badge(update: dict[str, Any]) -> Corrupt:
+    return lambda ada: change("badges", {"_id": "gift"}, update)
+
+
+def mark(update: dict[str, Any]) -> Corrupt:
+    return lambda ada: change("meta", {"_id": "store"}, update)
+
+
+def forge_event(**fields: Any) -> Corrupt:
+    return lambda ada: forge("history", {"_id": str(uuid4()), "user_id": ada, "seq": Int64(999), **HISTORY, **fields})
+
+
+def swap_events(ada: int) -> None:
+    """Let two events of Ada change places."""
+    for seq, place in ((2, 1002), (3, 2), (1002, 3)):
+        change("history", {"user_id": ada, "seq": seq}, {"$set": {"seq": Int64(place)}})
+
+
+def lose_index(_: int) -> None:
+    mongo.collection("history").drop_index("line")
+
+
+def lose_everything(_: int) -> None:
+    for name in ("history", "awards", "progress", "badges"):
+        remove(name, {})
+
+
+IN_MONGODB = [
+    Corruption("history document missing", "history", lambda ada: remove("history", {"user_id": ada, "seq": 2})),
+    Corruption("history of a learner missing", "history", lambda ada: remove("history", {"user_id": ada})),
+    Corruption("history document of no event", "history", forge_event()),
+    Corruption("history document of nobody", "history", forge_event(user_id=NOBODY)),
+    Corruption("history data changed", "history", event({"$set": {"data.points": 21}})),
+    Corruption("history data lost", "history", event({"$unset": {"data": 1}})),
+    Corruption("history type changed", "history", event({"$set": {"type": "challenge.revoked"}})),
+    Corruption("history field added", "history", event({"$set": {"extra": 1}})),
+    Corruption("history moved", "history", event({"$set": {"seq": Int64(77)}})),
+    Corruption("history given to somebody else", "history", event({"$set": {"user_id": NOBODY}})),
+    Corruption("history swapped", "history", swap_events),
+    Corruption("history date shifted", "history", event({"$set": {"local_date": "2020-02-02"}})),
+    Corruption("history date beyond reason", "history", event({"$set": {"at": DatetimeMS(10**15)}})),
+    Corruption("history without owner", "history", event({"$unset": {"user_id": 1}})),
+    Corruption("history of a text", "history", event({"$set": {"user_id": "1"}})),
+    Corruption("history of a list", "validator", event({"$set": {"user_id": [1, 2]}})),
+    Corruption("history of a fraction", "validator", event({"$set": {"user_id": 1.5}})),
+    Corruption("history with a float for its place", "validator", event({"$set": {"seq": 2.0}})),
+    Corruption("award missing", "awards", lambda ada: remove("awards", {"_id": f"{ada}:gift"})),
+    Corruption("awards of a learner missing", "awards", lambda ada: remove("awards", {"user_id": ada})),
+    Corruption("award state changed", "awards", award({"$set": {"state": "revoked"}})),
+    Corruption("award points changed", "awards", award({"$set": {"points": 11}})),
+    Corruption("award seq ahead", "awards", award({"$inc": {"seq": 1}})),
+    Corruption("award evidence lost", "awards", award({"$unset": {"evidence": 1}})),
+    Corruption("award field added", "awards", award({"$set": {"extra": 1}})),
+    Corruption(
+        "award nobody gave", "awards", lambda ada: forge("awards", {"_id": f"{ada}:fake", "user_id": ada, **AWARD})
+    ),
+    Corruption("award of nobody", "awards", lambda ada: forge("awards", {"_id": "4711:x", "user_id": NOBODY, **AWARD})),
+    Corruption("award without owner", "awards", award({"$unset": {"user_id": 1}})),
+    Corruption("award of an object", "awards", award({"$set": {"user_id": {"id": 1}}})),
+    Corruption("award with a text for points", "validator", award({"$set": {"points": "10"}})),
+    Corruption("progress missing", "progress", lambda ada: remove("progress", {"_id": ada})),
+    Corruption("progress behind", "progress", summary({"$inc": {"seq": -1}})),
+    Corruption("progress ahead", "progress", summary({"$inc": {"seq": 100}})),
+    Corruption("progress totals", "progress", summary({"$inc": {"totals.challenge_points": 1}})),
+    Corruption("progress badge lost", "progress", summary({"$pop": {"badges": 1}})),
+    Corruption("progress recent lost", "progress", summary({"$pop": {"recent": -1}})),
+    Corruption("progress of nobody", "progress", lambda ada: forge("progress", {"_id": NOBODY, **SUMMARY})),
+    Corruption("progress without badges", "progress", summary({"$unset": {"badges": 1}})),
+    Corruption("progress without totals", "progress", summary({"$unset": {"totals": 1}})),
+    Corruption("progress with a text for seq", "progress", summary({"$set": {"seq": "2"}})),
+    Corruption("progress with a number for recent", "progress", summary({"$set": {"recent": 2}})),
+    Corruption("progress field added", "progress", summary({"$set": {"extra": 1}})),
+    Corruption("progress of a text", "validator", lambda ada: forge("progress", {"_id": "ada"})),
+    Corruption("badge missing", "badges", lambda ada: remove("badges", {"_id": "gift"})),
+    Corruption("badge changed", "badges", badge({"$set": {"texts.fr.name": "Cadeau"}})),
+    Corruption("badge of an older version", "badges", badge({"$inc": {"version": -1}})),
+    Corruption("badge of a version to come", "badges", badge({"$inc": {"version": 9}})),
+    Corruption("badge nobody defined", "badges", lambda ada: forge("badges", {"_id": "fake"})),
+    Corruption("everything lost", "history", lose_everything),
+    Corruption("index lost", "schema", lose_index),
+    Corruption("validator lost", "schema", lambda ada: mongo.database().command("collMod", "awards", validator={})),
+    Corruption("other store", "store", mark({"$set": {"store_id": str(uuid4())}}), is_mended=False),
+    Corruption("other epoch", "store", mark({"$inc": {"epoch": 1}}), is_mended=False),
+    Corruption("mark without store", "store", mark({"$unset": {"store_id": 1}}), is_mended=False),
+    Corruption("mark without epoch", "store", mark({"$unset": {"epoch": 1}}), is_mended=False),
+    Corruption("no mark", "store", lambda ada: remove("meta", {"_id": "store"}), is_mended=False),
+]
