@@ -24,6 +24,7 @@ from rebootcamp.models.mongo.quarantine import RAW
 from rebootcamp.services import badges, challenges, leaderboards
 from rebootcamp.services.integrity import INVARIANTS, check_stores, repair_stores
 from rebootcamp.services.integrity.check import OVERDUE
+from rebootcamp.services.integrity.mending import mend_learner
 from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo_schema import declarations
 from rebootcamp.storage.sql import Base, db
@@ -206,6 +207,18 @@ def test_one_learner_is_checked_and_mended_without_the_others(ada: int, prepared
     assert {finding.user_id for finding in check_stores().findings} == {prepared.bob}
     with pytest.raises(NotFound):
         check_stores(4711)
+
+
+def test_what_is_delivered_again_counts_once_at_every_moment(ada: int) -> None:
+    before = rows()
+    remove("history", {"user_id": ada})
+    assert len(mend_learner(ada)) > 3
+    assert found() == set()
+    assert rows()["eco_totals"] != before["eco_totals"]
+    drain()
+    after = rows()
+    caches = ("eco_totals", "eco_contributions", "team_contributions", "leaderboard_entries", "leaderboard_counts")
+    assert {name: after[name] for name in caches} == {name: before[name] for name in caches}
 
 
 def test_what_is_put_aside_is_kept_byte_for_byte_with_its_reason(ada: int) -> None:

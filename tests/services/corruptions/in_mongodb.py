@@ -78,6 +78,7 @@ IN_MONGODB = [
     Corruption("history with a float for its place", "validator", event({"$set": {"seq": 2.0}})),
     Corruption("award missing", "awards", lambda ada: remove("awards", {"_id": f"{ada}:gift"})),
     Corruption("awards of a learner missing", "awards", lambda ada: remove("awards", {"user_id": ada})),
+    Corruption("revoked award missing", "awards", lambda ada: remove("awards", {"state": "revoked"})),
     Corruption("award state changed", "awards", award({"$set": {"state": "revoked"}})),
     Corruption("award points changed", "awards", award({"$set": {"points": 11}})),
     Corruption("award seq ahead", "awards", award({"$inc": {"seq": 1}})),
