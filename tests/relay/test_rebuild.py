@@ -254,8 +254,8 @@ def test_killed_while_it_mends_boards_the_rest_is_mended_the_next_time(workers: 
 @pytest.mark.parametrize("failpoint", ["transaction.after_commit", "rebuild.switched"])
 def test_killed_after_the_switch_the_new_pair_is_in_use(workers: Workers, failpoint: str) -> None:
     (ada, *_) = told_stories()
-    # Of the transactions of a rebuild here, the switch is the seventh that commits.
-    at = f"{failpoint}:7" if failpoint.startswith("transaction") else failpoint
+    # Of the transactions of a rebuild here, the switch is the sixth that commits.
+    at = f"{failpoint}:6" if failpoint.startswith("transaction") else failpoint
     assert workers.run("rebuild", failpoints=at).status == -signal.SIGKILL
     mongo.forget()
     assert [mongo.database_name()] == rebuilt_names()
