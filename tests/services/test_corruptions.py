@@ -102,9 +102,10 @@ def bring_back(prepared: Prepared) -> None:
     db.session.remove()
     with db.engine.begin() as connection:
         connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
-        connection.execute(sa.text(f"TRUNCATE {', '.join(prepared.tables)} CASCADE"))
         with connection.connection.cursor() as cursor:
             for name, text in prepared.tables.items():
+                # Quicker than TRUNCATE, which makes new files.
+                cursor.execute(f"DELETE FROM {name}")
                 cursor.copy_expert(f"COPY {name} FROM STDIN", io.StringIO(text))
     for name, kept in prepared.collections.items():
         mongo.collection(name).delete_many({})
@@ -113,12 +114,14 @@ def bring_back(prepared: Prepared) -> None:
 
 
 @pytest.fixture(scope="module")
-def prepared(settings: Settings) -> Prepared:
+def prepared(settings: Settings) -> Iterator[Prepared]:
     """A pair of its own, prepared once."""
     application = create_app(create_pair(replace(settings), "corruptions"))
     mongo.configure(application.config["REBOOTCAMP"])
     with application.app_context():
-        return Prepared(application, *tell_stories(), rows(), raw_documents())
+        yield Prepared(application, *tell_stories(), rows(), raw_documents())
+        db.session.remove()
+        db.engine.dispose()
 
 
 @pytest.fixture
@@ -129,7 +132,6 @@ def ada(prepared: Prepared) -> Iterator[int]:
         bring_back(prepared)
         yield prepared.ada
         db.session.remove()
-        db.engine.dispose()
 
 
 def found(user_id: int | None = None) -> set[str]:

@@ -89,14 +89,14 @@ def _admit(session: Session, user_id: int) -> _Patient | None:
         found = {finding.invariant for finding in report.findings}
         if found and not found & DOUBTS and not _lacks_events(learner):
             faults = list(faults_of(learner))
-            return _Patient(session, learner, world, [*faults, *_refused(cut, learner, faults)])
+            return _Patient(session, learner, world, [*faults, *_refused(learner, faults)])
     return None
 
 
-def _refused(cut: Cut, learner: Learner, faults: list[Fault]) -> Iterator[Fault]:
+def _refused(learner: Learner, faults: list[Fault]) -> Iterator[Fault]:
     """Yield what says the right thing in a form that its collection would not accept."""
     known = {(fault.collection, fault.document["_id"]) for fault in faults if fault.document is not None}
-    for name, document in refused(cut, learner.user_id):
+    for name, document in refused(None, learner.user_id):
         if (name, document["_id"]) not in known:
             seq = witness_of(learner, name, document["_id"])
             yield Fault(name, "refused by its collection", document=document, seq=seq)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Final
 
+import pymongo
 import sqlalchemy as sa
 from bson import encode
 from bson.raw_bson import RawBSONDocument
@@ -38,7 +39,7 @@ from rebootcamp.services.integrity.invariants import (
 from rebootcamp.services.integrity.mending import REASON, mend_learner
 from rebootcamp.services.integrity.report import Finding, Report
 from rebootcamp.services.integrity.sources import OWNERS
-from rebootcamp.services.integrity.stores import IDENTITY, catalogue_faults, owner_of, refused
+from rebootcamp.services.integrity.stores import IDENTITY, catalogue_faults, is_refused, owner_of, refused
 from rebootcamp.services.integrity.totals import COUNTED, members_off
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, sql_snapshot
@@ -48,6 +49,9 @@ from rebootcamp.storage.transactions import transaction
 
 # What one thing rests on may only come to light once that is right: entries, then the counts over them.
 ROUNDS: Final = 3
+CHUNK: Final = 100
+# For what reads a whole collection, holding nothing.
+LONG_SECONDS: Final = 240
 MISPLACED: Final = "nobody can be found whose document it is"
 
 Tell = Callable[[str], None]
@@ -130,16 +134,17 @@ def _mend_outbox(user_id: int | None) -> Iterator[str]:
 
 def _put_misplaced_aside() -> Iterator[str]:
     """Move documents of learners' collections that name no learner; those that do are compared with the journal."""
-    with exclusive(BARRIER), transaction() as session:
-        misplaced = [
-            (name, document["_id"])
-            for name, document in refused(Cut(session, None))
-            if name in OWNERS and owner_of(name, document) is None
-        ]
-        for name, key in misplaced:
-            QuarantinedDocument.put_aside(name, key, MISPLACED)
-    for name, key in misplaced:
-        yield f"{name} {key!r}: moved to _quarantine"
+    with pymongo.timeout(LONG_SECONDS):
+        found = [(name, document["_id"], owner_of(name, document)) for name, document in refused(None)]
+    misplaced = [(name, key) for name, key, owner in found if name in OWNERS and owner is None]
+    for start in range(0, len(misplaced), CHUNK):
+        with exclusive(BARRIER):
+            # A relay may have corrected it since.
+            chunk = [(name, key) for name, key in misplaced[start : start + CHUNK] if is_refused(name, key)]
+            for name, key in chunk:
+                QuarantinedDocument.put_aside(name, key, MISPLACED)
+        for name, key in chunk:
+            yield f"{name} {key!r}: moved to _quarantine"
 
 
 def _mend_catalogue() -> Iterator[str]:
@@ -186,7 +191,7 @@ def _count_members(session: Session, group_id: int) -> None:
 
 
 def _mend_schema() -> Iterator[str]:
-    with mongo.guarded():
+    with mongo.guarded(), pymongo.timeout(LONG_SECONDS):
         apply_schema(mongo.database())
     yield "schema: validators and indexes applied"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import sqlalchemy as sa
+from pymongo.client_session import ClientSession
 
 from rebootcamp.core.levels import MIN_LEVELS
 from rebootcamp.events.catalogue import badge_fields
@@ -69,11 +70,11 @@ def catalogue_faults(cut: Cut) -> Iterator[tuple[str, Fault]]:
 
 def check_validators(report: Report, cut: Cut, user_id: int | None = None) -> None:
     """MongoDB judges a document when it is written, and by the rule of that day: here all are judged by today's."""
-    for name, document in refused(cut, user_id):
+    for name, document in refused(cut.mongo, user_id):
         report.add("validator", f"{name} {document['_id']!r}", "refused by its collection", owner_of(name, document))
 
 
-def refused(cut: Cut, user_id: int | None = None) -> Iterator[tuple[str, Doc]]:
+def refused(session: ClientSession | None, user_id: int | None = None) -> Iterator[tuple[str, Doc]]:
     """Yield the documents, one learner's or all, that their collection would not accept: what names them alone."""
     for declared in declarations():
         name = declared["collection"]
@@ -83,8 +84,15 @@ def refused(cut: Cut, user_id: int | None = None) -> Iterator[tuple[str, Doc]]:
                 continue
             query.append({OWNERS[name]: user_id})
         fields = {OWNERS.get(name, "_id"): True}
-        for document in _lenient(name).find({"$and": query}, fields, session=cut.mongo):
+        for document in _lenient(name).find({"$and": query}, fields, session=session):
             yield name, document
+
+
+def is_refused(collection: str, document_id: Any) -> bool:
+    """Tell whether a collection would not accept the document that it holds now."""
+    (validator,) = (found["validator"] for found in declarations() if found["collection"] == collection)
+    query = {"$and": [{"_id": {"$eq": document_id}}, {"$nor": [validator]}]}
+    return _lenient(collection).find_one(query, {"_id": True}) is not None
 
 
 def owner_of(collection: str, document: Doc) -> int | None:
