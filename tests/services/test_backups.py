@@ -31,7 +31,7 @@ from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, DDL, exclusive, share, shared
 from rebootcamp.storage.transactions import transaction
 from tests.factories import complete, drain, make_badge, make_challenge
-from tests.relay.tools import close_breaker, fault, in_threads, journal_size, make_learners
+from tests.relay.tools import close_breaker, execute, fault, in_threads, journal_size, make_learners
 from tests.services.backups import Bench, silent
 from tests.services.test_integrity import sound_stores
 
@@ -91,6 +91,22 @@ def test_rows_restored_from_the_dump_have_the_hashes_of_the_manifest(bench: Benc
         engine.dispose()
         cursor.execute("DROP DATABASE backup_copy")
     admin.close()
+
+
+def test_tables_that_are_not_ours_are_copied_too(bench: Bench) -> None:
+    names = ("Odd", "two words", 'with "quotes"')
+    try:
+        for name in names:
+            quoted = name.replace('"', '""')
+            execute(f'CREATE TABLE "{quoted}" (it text)')
+            execute(f'INSERT INTO "{quoted}" VALUES (:a), (:b), (:c)', a="a", b="two\nlines\\", c="\\.")
+        backup = bench.take()
+        assert {name: backup.manifest.tables[name].rows for name in names} == dict.fromkeys(names, 3)
+        verify_backup(backup.path, bench.settings)
+    finally:
+        for name in names:
+            quoted = name.replace('"', '""')
+            execute(f'DROP TABLE IF EXISTS "{quoted}"')
 
 
 def test_backups_of_a_busy_service_are_of_one_moment(committed_db: Flask, bench: Bench) -> None:
