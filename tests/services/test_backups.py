@@ -29,9 +29,10 @@ from rebootcamp.services.backups.folders import opened
 from rebootcamp.services.backups.manifest import load_manifest
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, DDL, exclusive, share, shared
+from rebootcamp.storage.mongo_schema import apply_schema, undeclared
 from rebootcamp.storage.transactions import transaction
 from tests.factories import complete, drain, make_badge, make_challenge
-from tests.relay.tools import close_breaker, execute, fault, in_threads, journal_size, make_learners
+from tests.relay.tools import close_breaker, execute, fault, in_threads, journal_size, make_learners, until
 from tests.services.backups import Bench, silent
 from tests.services.test_integrity import sound_stores
 
@@ -160,11 +161,48 @@ def test_a_backup_waits_for_the_batch_that_is_under_way(committed_db: Flask, ben
     in_threads(committed_db, carry, back_up)
 
 
-def test_tables_do_not_change_while_they_are_copied() -> None:
-    with shared(DDL), pytest.raises(Busy), exclusive(DDL, "100ms"):
-        pass
+def test_tables_and_collections_do_not_change_while_they_are_copied(committed_db: Flask, bench: Bench) -> None:
+    mongo.database().command("collMod", "history", validationLevel="moderate")
+
+    def back_up() -> float:
+        with fault({"times": 1}, failCommands=["find"], blockConnection=True, blockTimeMS=1500, **of_history()):
+            bench.take()
+        return time.monotonic()
+
+    def prepare() -> float:
+        until(lambda: locks_held() == 1 and (bench.settings.backup_dir / ".lock").exists())
+        with pytest.raises(Busy), exclusive(DDL, "100ms"):
+            pass
+        assert committed_db.test_cli_runner().invoke(args=["mongo-init"]).exit_code == 0
+        return time.monotonic()
+
+    copied, prepared = in_threads(committed_db, back_up, prepare)
+    assert prepared > copied - 1
+    assert undeclared(mongo.database()) == []
     with exclusive(DDL), pytest.raises(Busy), shared(DDL, "100ms"):
         pass
+
+
+def test_a_switch_of_the_pair_just_before_the_cut_is_followed(bench: Bench) -> None:
+    """As a rebuild does it; the name that this process read before is stale when the barrier is up."""
+    sound_stores()
+    former = mongo.database()
+    fresh = mongo.client()[f"{former.name}_0123abcd"]
+    mongo.client().drop_database(fresh.name)
+    apply_schema(fresh)
+    for name in former.list_collection_names():
+        if documents := list(former[name].find()):
+            fresh[name].insert_many(documents)
+    former["history"].delete_many({})
+    execute("UPDATE app_meta SET mongo_database = :name", name=fresh.name)
+    try:
+        told = bench.take().manifest
+        assert (told.mongo_database, told.check.findings) == (fresh.name, 0)
+        assert told.collections["history"].documents == fresh["history"].count_documents({}) > 0
+    finally:
+        execute("UPDATE app_meta SET mongo_database = :name", name=former.name)
+        mongo.forget()
+        mongo.client().drop_database(fresh.name)
 
 
 def of_history() -> dict[str, str]:
