@@ -20,6 +20,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOST=0.0.0.0 \
     PORT=8000 \
     PROMETHEUS_MULTIPROC_DIR=/tmp/metrics
+# A volume that is first mounted here takes over the owner.
+RUN install -d -o rebootcamp -g rebootcamp -m 0700 /var/lib/rebootcamp
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app/src src

@@ -217,6 +217,21 @@ def test_what_waited_is_delivered_before_the_switch(shop: Shop, grown: Seen, tmp
     shop.check()
 
 
+def test_who_was_erased_since_stays_erased(shop: Shop, grown: Seen, tmp_path: Path) -> None:
+    ada = next(email for email in grown.emails if email not in shop.saved.emails)
+    with commands_on(shop.settings, tmp_path, ERASURE_LOG=str(shop.place / "erasures.jsonl")) as commands:
+        assert commands.run("backup").status == 0
+        shop.erase(ada)
+        done = commands.run("restore", "--force")
+    assert (done.status, done.told["erased"], done.told["pending"]) == (0, 1, 0), done.output
+    found = shop.stores.seen()
+    assert ada not in found.emails
+    assert any(email.endswith("@erased.invalid") for email in found.emails)
+    assert found.events == grown.events + 1
+    shop.check()
+    assert shop.run("restore", "--force", shop.bid).status == 0
+
+
 def test_a_pair_is_restored_with_the_faults_it_was_saved_with_and_no_others(
     shop: Shop, grown: Seen, tmp_path: Path
 ) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import psycopg2
 import pytest
 from flask import current_app
+from sqlalchemy.engine import make_url
 
+from rebootcamp.app import create_app
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import db
 from tests.controllers.wire import Person, Wire, assert_problem
@@ -36,7 +39,7 @@ def test_readiness_tells_of_both_stores_and_the_outbox(wire: Wire, ada: Person) 
     answer = wire.get("/readyz")
     assert (answer.status_code, answer.json["status"]) == (200, "ready")
     checks = answer.json["checks"]
-    assert set(checks) == {"postgresql", "mongodb", "outbox"}
+    assert set(checks) == {"postgresql", "mongodb", "outbox", "jobs"}
     for store in ("postgresql", "mongodb"):
         assert checks[store]["status"] == "up"
         assert checks[store]["latency_ms"] > 0
@@ -62,6 +65,53 @@ def test_a_foreign_pair_is_not_ready(wire: Wire, change: Callable[[Any], object]
     problem = assert_problem(answer, 503, code)
     assert problem["title"] == "Bases non appariées"
     assert problem["checks"]["postgresql"]["status"] == problem["checks"]["mongodb"]["status"] == "up"
+
+
+def test_a_database_without_tables_is_not_ready_and_says_so(wire: Wire) -> None:
+    settings = wire.app.config["REBOOTCAMP"]
+    with closing(psycopg2.connect(settings.database_url.replace("+psycopg2", ""))) as own:
+        own.autocommit = True
+        own.cursor().execute("DROP DATABASE IF EXISTS bare WITH (FORCE)")
+        own.cursor().execute("CREATE DATABASE bare")
+    url = make_url(settings.database_url).set(database="bare").render_as_string(hide_password=False)
+    bare = create_app(replace(settings, database_url=url))
+    try:
+        for path, status in (("/readyz", 503), ("/metrics", 200)):
+            answer = bare.test_client().get(path, headers={"Accept-Language": "fr"})
+            assert answer.status_code == status, answer.text
+            if status == 503:
+                problem = assert_problem(answer, 503, "unprepared_database")
+                assert "flask prepare" in problem["detail"]
+                assert (problem["checks"]["postgresql"]["status"], problem["checks"]["outbox"]) == ("up", None)
+            else:
+                assert samples(answer.text)["rebootcamp_ready"] == 0
+    finally:
+        with bare.app_context():
+            for engine in db.engines.values():
+                engine.dispose()
+
+
+def test_jobs_that_failed_or_died_are_told(wire: Wire) -> None:
+    assert wire.read("/readyz")["checks"]["jobs"] == {"troubled": []}
+    run = "INSERT INTO job_runs (name, started_at, finished_at, counts, error) VALUES (:name, now(), {}, '{{}}', {})"
+    execute(run.format("now()", "'a reason'"), name="statistics")
+    execute(run.format("NULL", "NULL"), name="expired-tokens")
+    execute(run.format("now()", "NULL"), name="answer-attempts")
+    answer = wire.get("/readyz")
+    assert (answer.status_code, answer.json["checks"]["jobs"]) == (200, {"troubled": ["expired-tokens", "statistics"]})
+    wire.conforms(answer, "readyz")
+    execute(run.format("now()", "NULL"), name="statistics")
+    assert wire.read("/readyz")["checks"]["jobs"] == {"troubled": ["expired-tokens"]}
+
+
+def test_what_to_watch_is_in_the_figures(wire: Wire, ada: Person) -> None:
+    complete(ada.actor, make_challenge())
+    execute("UPDATE outbox SET dead_at = now() WHERE seq = 2")
+    found = samples(wire.get("/metrics").text)
+    watched = {name: found[f"rebootcamp_{name}"] for name in ("ready", "postgresql_up", "mongodb_up", "troubled_jobs")}
+    assert watched == {"ready": 1, "postgresql_up": 1, "mongodb_up": 1, "troubled_jobs": 0}
+    assert (found["rebootcamp_outbox_pending"], found["rebootcamp_outbox_dead_letters"]) == (2, 1)
+    assert found["rebootcamp_outbox_oldest_seconds"] >= 0
 
 
 def end_connections() -> None:

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
 # Named, not imported: `rebootcamp.cli.dev` starts servers from this package without loading the application.
 COMMANDS: Final = {
-    "rebootcamp.cli.accounts": ("admin",),
+    "rebootcamp.cli.accounts": ("admin", "accounts_group"),
     "rebootcamp.cli.stores": ("prepare", "mongo_init", "relay", "check", "rebuild", "outbox"),
     "rebootcamp.cli.backups": ("backup", "load_plain_files"),
     "rebootcamp.cli.rules": ("rules",),
     "rebootcamp.cli.restore": ("restore", "settle_restore"),
+    "rebootcamp.cli.jobs": ("jobs",),
     "rebootcamp.cli.demo": ("demo",),
 }
 

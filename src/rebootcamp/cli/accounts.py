@@ -1,4 +1,4 @@
-"""`flask admin`: name administrators from the machine that runs the service."""
+"""`flask admin` and `flask accounts`: what the operator does to accounts from the machine that runs the service."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 import click
+from flask import current_app
 from flask.cli import AppGroup
 from marshmallow import ValidationError
 
@@ -15,8 +16,11 @@ from rebootcamp.core.errors import DomainError, InvalidField, Kind
 from rebootcamp.core.permissions import ROLES, canonical_role
 from rebootcamp.schemas.accounts import AccountCreate
 from rebootcamp.services import accounts
+from rebootcamp.services.erasures import erase_account
 
 admin = AppGroup("admin", help="Name administrators.")
+# Under another name than the module of the services.
+accounts_group = AppGroup("accounts", help="Erase accounts.")
 
 
 @admin.command("create")
@@ -43,6 +47,20 @@ def set_role(email: str, role: str) -> None:
     with one_line(), _explained():
         user = accounts.set_role(email, known)
     click.echo(f"{user.email} is {user.role}, account {user.id}")
+
+
+@accounts_group.command("erase")
+@click.argument("who", metavar="ID|EMAIL")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def erase(who: str, yes: bool) -> None:
+    """Make an account anonymous for ever, in both stores and after every restore; safe to repeat."""
+    log = current_app.config["REBOOTCAMP"].erasure_log
+    with one_line(), _explained():
+        user_id = accounts.find_account(who)
+        if not yes:
+            click.confirm(f"Erase account {user_id}? Nothing brings it back.", abort=True)
+        is_new = erase_account(user_id, log)
+    click.echo(f"account {user_id} {'is erased' if is_new else 'was erased before'}; noted in {log}")
 
 
 def _password(file: TextIO | None) -> str:

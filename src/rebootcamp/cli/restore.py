@@ -66,7 +66,8 @@ def settle_restore(context: click.Context, known_findings: int) -> None:
     with reported(SETTLE) as result:
         context.invoke(prepare, demo=False)
         settings = _settings()
-        result.update(asdict(settle(Relay(settings.relay_batch, settings.relay_poll_seconds), known_findings)))
+        relay = Relay(settings.relay_batch, settings.relay_poll_seconds)
+        result.update(asdict(settle(relay, known_findings, settings.erasure_log)))
 
 
 def _restore(result: Result, backup: str | None, *, is_dry: bool, is_forced: bool, into: str | None) -> None:
@@ -100,6 +101,8 @@ def _begin(place: Place, source: Source, into: str | None, *, is_forced: bool) -
 def _carry_out(job: Restore) -> Result:
     if job.place.databases.is_superuser() and _settings().backup_verify_key is None:
         _say("warning: the role is a superuser and no BACKUP_VERIFY_KEY is set: whoever wrote the dump is trusted")
+    if not _settings().erasure_log.exists():
+        _say(f"note: there is no erasure log {_settings().erasure_log}: whoever was erased since is there again")
     job.fill(_say)
     job.prove()
     job.adopt()

@@ -9,6 +9,7 @@ from rebootcamp.controllers import (
     challenges,
     eco,
     groups,
+    jobs,
     leaderboards,
     levels,
     operations,
@@ -28,5 +29,6 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     groups.blueprint,
     eco.blueprint,
     calendar.blueprint,
+    jobs.blueprint,
     operations.blueprint,
 )

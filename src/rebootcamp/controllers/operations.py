@@ -44,7 +44,7 @@ def readyz() -> Response:
 @blueprint.response(200, {"type": "string"}, content_type="text/plain")
 def metrics() -> Response:
     """Give the figures in the Prometheus text format."""
-    return exposition()
+    return exposition(operations.readiness().figures())
 
 
 def _checks(found: Readiness) -> dict[str, Any]:
@@ -52,6 +52,7 @@ def _checks(found: Readiness) -> dict[str, Any]:
         "postgresql": _store(found.postgresql),
         "mongodb": _store(found.mongodb),
         "outbox": asdict(found.outbox) if found.outbox else None,
+        "jobs": None if found.troubled_jobs is None else {"troubled": found.troubled_jobs},
     }
 
 

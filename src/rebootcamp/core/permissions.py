@@ -41,12 +41,13 @@ _STAFF: Final = _LEARNER | {
     "progress:read_any",
     "group:write",
     "group:read_any",
+    "statistics:read",
 }
 
 PERMISSIONS: Final = {
     "student": _LEARNER,
     "instructor": _STAFF,
-    "examiner": _LEARNER | {"submission:review", "progress:read_any", "group:read_any"},
+    "examiner": _LEARNER | {"submission:review", "progress:read_any", "group:read_any", "statistics:read"},
     "admin": _STAFF
     | {
         "completion:revoke",
@@ -58,6 +59,7 @@ PERMISSIONS: Final = {
         "group:write_any",
         "leaderboard:configure",
         "leaderboard:freeze",
+        "job:read",
     },
 }
 

@@ -28,3 +28,10 @@ class DaysChanged(Fact):
     day_start_hour: int
     holds_from: str
     bridged: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountErased(Fact):
+    """A learner became nobody: what earlier events said in people's own words is now a dash, in the journal too."""
+
+    type: ClassVar[str] = "account.erased"

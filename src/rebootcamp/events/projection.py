@@ -10,6 +10,7 @@ from bson.errors import BSONError
 from pymongo.errors import PyMongoError
 
 from rebootcamp.core.failpoints import failpoint
+from rebootcamp.events.accounts import AccountErased
 from rebootcamp.events.facts import RecordedEvent, UnreadableEvent, recorded_from_row
 from rebootcamp.events.projector import award_changes, fold_all, history_document
 from rebootcamp.models.mongo.badges import AwardDocument
@@ -66,13 +67,15 @@ def _write(lines: Sequence[Line], replay: Replay) -> None:
     events = [event for line in decoded for event in line]
     with guarded():
         known = by_id(ProgressDocument.find_many([line[0].user_id for line in decoded]))
-    summaries, changes = [], dict[str, Doc]()
+    summaries, changes, retold = [], dict[str, Doc](), list[RecordedEvent]()
     for rows, line in zip(lines, decoded, strict=True):
-        summary, awards = _state(rows, line, known.get(line[0].user_id), replay)
+        summary, awards, past = _state(rows, line, known.get(line[0].user_id), replay)
         summaries.append(summary)
         changes |= awards
+        retold += past
     with guarded():
         HistoryDocument.write_all([HistoryDocument.insert(history_document(event)) for event in events])
+        HistoryDocument.write_all([HistoryDocument.retell(history_document(event)) for event in retold])
         failpoint("relay.after_history")
         AwardDocument.write_all(
             [AwardDocument.save_if_newer(key, fields.pop("seq"), fields) for key, fields in changes.items()]
@@ -83,16 +86,22 @@ def _write(lines: Sequence[Line], replay: Replay) -> None:
 
 def _state(
     rows: Line, line: Sequence[RecordedEvent], stored: Doc | None, replay: Replay
-) -> tuple[ProgressDocument, dict[str, Doc]]:
-    """Return the learner's summary and the awards that the line touches, as of the newest event shown."""
+) -> tuple[ProgressDocument, dict[str, Doc], Sequence[RecordedEvent]]:
+    """Return the learner's summary, the awards that the line touches and the events that must be told again.
+
+    As of the newest event shown.
+    """
     progress = ProgressDocument.from_bson(stored) if stored else ProgressDocument(line[0].user_id)
     touched = award_changes(line)
     has_gap = line[0].seq > progress.seq + 1
     was_overtaken = any(row["attempts"] > 0 and row["seq"] <= progress.seq for row in rows)
-    if not has_gap and not was_overtaken:
-        return fold_all(progress, line), touched
+    # The journal no longer says what was shown of it.
+    is_erased = any(isinstance(event.fact, AccountErased) for event in line)
+    if not has_gap and not was_overtaken and not is_erased:
+        return fold_all(progress, line), touched, ()
     # What is stored lacks an event, or is newer than this one: both are made again from the whole journal.
     last = max(progress.seq, line[-1].seq)
     past = [event for event in replay(progress.user_id) if event.seq <= last]
     awards = award_changes(past)
-    return fold_all(ProgressDocument(progress.user_id), past), {key: awards[key] for key in touched}
+    summary = fold_all(ProgressDocument(progress.user_id), past)
+    return (summary, awards, past) if is_erased else (summary, {key: awards[key] for key in touched}, ())

@@ -27,12 +27,21 @@ class OutboxCheck(ma.Schema):
     dead_letters = fields.Integer(required=True)
 
 
+class JobsCheck(ma.Schema):
+    """How maintenance goes."""
+
+    troubled = fields.List(
+        fields.String(), required=True, metadata={"description": "Jobs whose last run failed or died."}
+    )
+
+
 class Checks(ma.Schema):
     """Everything a request needs."""
 
     postgresql = fields.Nested(StoreCheck, required=True)
     mongodb = fields.Nested(StoreCheck, required=True)
     outbox = fields.Nested(OutboxCheck, required=True, allow_none=True)
+    jobs = fields.Nested(JobsCheck, required=True, allow_none=True)
 
 
 class ReadinessOut(ma.Schema):

@@ -12,6 +12,7 @@ Names = Mapping[str, Mapping[str, str]]
 
 SENTENCES: Final[Mapping[str, Text]] = {
     "account.registered": Text("Joined RebootCamp", "Inscription à RebootCamp"),
+    "account.erased": Text("Account erased", "Compte effacé"),
     "account.days_changed": Text(
         "Days follow {timezone} from {holds_from} on", "Journées à l'heure de {timezone} à partir du {holds_from}"
     ),

@@ -28,6 +28,7 @@ ADMIN: Final = "admin"
 PROFILE_FIELDS: Final = ("first_name", "last_name", "display_name", "nickname", "locale", "is_listed")
 DAY_FIELDS: Final = ("timezone", "day_start_hour")
 ORDER: Final = "users"
+DIGITS: Final = 19
 
 
 class EmailTaken(DomainError):
@@ -153,6 +154,32 @@ def set_role(email: str, role: str) -> User:
         if user_id is None:
             raise NotFound("user")
         return _change(user_id, AccountChanges(role=role), None)
+
+
+def find_account(name: str) -> int:
+    """Return the id of the account that an operator names by id or e-mail address; raise `NotFound`, `InvalidField`."""
+    is_named = User.id == int(name) if name.isdecimal() and len(name) < DIGITS else User.email == address(name)
+    with transaction() as session:
+        user_id = session.scalar(sa.select(User.id).where(is_named))
+    if user_id is None:
+        raise NotFound("user")
+    return user_id
+
+
+def hold_account(user_id: int) -> User:
+    """Lock an account in the running transaction; raise `NotFound`."""
+    with transaction() as session:
+        return _locked(session, user_id, None)
+
+
+def hold_leaving_account(user_id: int) -> User:
+    """Lock an account that nobody will use any more; raise `NotFound`, `LastAdmin`."""
+    with transaction() as session:
+        admins = set(session.scalars(_active_admins()))
+        user = _locked(session, user_id, None)
+        if admins == {user_id}:
+            raise LastAdmin
+        return user
 
 
 def address(text: str) -> str:

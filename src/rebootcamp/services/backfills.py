@@ -8,10 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
@@ -20,6 +21,7 @@ from rebootcamp.models.sql.badges import BackfillJob
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.badges.backfill import judge_badge
 from rebootcamp.services.challenges.backfill import judge_goal
+from rebootcamp.storage.batches import delete_in_batches
 from rebootcamp.storage.locks import BACKFILL, try_exclusive
 from rebootcamp.storage.transactions import transaction
 
@@ -57,6 +59,15 @@ def run_backfills(seconds: float, tell: Callable[[BackfillJob], None] = lambda j
 def work_on_backfills() -> bool:
     """Take a short turn, between two batches of a relay."""
     return run_backfills(TURN_SECONDS)
+
+
+def forget_backfills(before: datetime, on_progress: Callable[[int], None]) -> int:
+    """Drop what ended before an instant, but the newest of each badge and challenge: its state can be asked for."""
+    later = aliased(BackfillJob)
+    is_same = sa.or_(later.badge_code == BackfillJob.badge_code, later.challenge_id == BackfillJob.challenge_id)
+    is_superseded = sa.exists().where(is_same, later.id > BackfillJob.id)
+    is_over = sa.and_(BackfillJob.state != "waiting", BackfillJob.updated_at < before, is_superseded)
+    return delete_in_batches(BackfillJob, is_over, on_progress)
 
 
 def _waiting() -> BackfillJob | None:

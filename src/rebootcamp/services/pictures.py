@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,6 +20,7 @@ from rebootcamp.core.pictures import PICTURES
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.pictures import ShareLink
 from rebootcamp.services.progress import VERSION
+from rebootcamp.storage.batches import delete_in_batches
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
@@ -119,6 +120,11 @@ def revoke_share_link(actor: Actor, link_id: int) -> None:
     with transaction() as session:
         if session.scalar(statement.returning(ShareLink.id)) is None:
             raise NotFound("share link")
+
+
+def forget_ended_links(before: datetime, on_progress: Callable[[int], None]) -> int:
+    """Drop the links of all learners that ended before an instant; return how many there were."""
+    return delete_in_batches(ShareLink, ShareLink.expires_at < before, on_progress)
 
 
 def _digest(key: str) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +26,7 @@ from rebootcamp.integrations.email_addresses import normalise_email
 from rebootcamp.integrations.passwords import hash_password, needs_rehash, verify_password
 from rebootcamp.models.sql.accounts import RefreshToken, User
 from rebootcamp.models.sql.operations import AppMeta
+from rebootcamp.storage.batches import delete_in_batches
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
 
@@ -149,6 +151,14 @@ def revoke_all(user_id: int) -> None:
     """Revoke every refresh token of the account. The caller holds the lock of its user row."""
     with transaction() as session:
         _revoke(session, RefreshToken.user_id == user_id)
+
+
+def forget_expired(on_progress: Callable[[int], None]) -> int:
+    """Drop the refresh tokens of all accounts that are past their life; return how many there were.
+
+    Spent and revoked ones stay until then: a second use must still be recognised.
+    """
+    return delete_in_batches(RefreshToken, RefreshToken.expires_at < clock.now(), on_progress)
 
 
 def _find_credentials(email: str) -> tuple[int, str] | None:

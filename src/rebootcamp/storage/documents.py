@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-from pymongo import InsertOne, UpdateOne
+from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo import DUPLICATE_KEY, Doc
 
-Write = InsertOne[Doc] | UpdateOne
+Write = InsertOne[Doc] | ReplaceOne[Doc] | UpdateOne
 
 
 class Document:
@@ -43,6 +43,11 @@ class Document:
 def insert_once(document: Doc) -> InsertOne[Doc]:
     """Return the insertion of a document whose `_id` names one occurrence: a second insertion changes nothing."""
     return InsertOne(document)
+
+
+def replace_present(document: Doc) -> ReplaceOne[Doc]:
+    """Return the replacement of a document, where it is: one that was never accepted stays away."""
+    return ReplaceOne({"_id": document["_id"]}, document)
 
 
 def replace_if_newer(document_id: Any, order: str, value: int, fields: Doc) -> UpdateOne:

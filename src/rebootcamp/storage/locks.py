@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
+from zlib import crc32
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -29,6 +30,8 @@ LISTING: Final = 7_203_004
 REBUILD: Final = 7_203_005
 # Held in the `postgres` database, together with the hash of a name: one restore at a time of one database.
 RESTORE: Final = 7_203_020
+# The upper half of the numbers of maintenance jobs; the lower half comes from the name of the job.
+JOBS: Final = 7_203
 
 BARRIER_TRIES: Final = 6
 BARRIER_PULSE: Final = 1.0
@@ -143,3 +146,17 @@ def share(session: Session, lock: int) -> None:
 def hold(session: Session, lock: int) -> None:
     """Hold the exclusive side until the transaction ends."""
     session.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+
+
+def job_lock(name: str) -> int:
+    """Return the lock of a maintenance job."""
+    return JOBS << 32 | crc32(name.encode())
+
+
+def held_jobs(session: Session) -> set[int]:
+    """Return the locks of maintenance jobs that some process holds now."""
+    statement = sa.text("""
+        SELECT classid::bigint << 32 | objid::bigint FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND classid = :jobs
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""")
+    return set(session.scalars(statement, {"jobs": JOBS}))

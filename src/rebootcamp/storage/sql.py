@@ -41,6 +41,7 @@ db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": Fal
 
 CONNECTION_CLASSES = ("08", "53", "57")  # connection exception, insufficient resources, operator intervention
 QUERY_CANCELED = "57014"
+SCHEMA_MISSING = ("42P01", "42703")  # undefined table, undefined column
 
 READS = "reads"  # the bind whose connections stay in autocommit
 OPEN = "transaction_open"  # key in `Session.info`, set by `transaction()`
@@ -110,3 +111,9 @@ def is_connection_failure(error: Exception) -> bool:
         # Without a state the server did not answer: the connection could not be made or broke.
         return isinstance(original, psycopg2.OperationalError | psycopg2.InterfaceError)
     return str(sqlstate)[:2] in CONNECTION_CLASSES and sqlstate != QUERY_CANCELED
+
+
+def lacks_schema(error: Exception) -> bool:
+    """Tell whether PostgreSQL answered that it has no such table or column."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return isinstance(original, psycopg2.Error) and original.pgcode in SCHEMA_MISSING

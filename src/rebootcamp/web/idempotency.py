@@ -7,7 +7,6 @@ import hmac
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import wraps
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from sqlalchemy.orm import Session
 from rebootcamp.core import clock
 from rebootcamp.core.errors import DomainError, Kind
 from rebootcamp.core.languages import Text
-from rebootcamp.models.sql.operations import IdempotencyKey
+from rebootcamp.models.sql.operations import KEY_LIFETIME, IdempotencyKey
 from rebootcamp.services.tokens import derive_key
 from rebootcamp.storage.transactions import LOCK_NOT_AVAILABLE, savepoint, transaction
 from rebootcamp.web.authentication import settle
@@ -34,7 +33,6 @@ SEAL_PURPOSE: Final = "idempotent-answer"
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
 KEPT_HEADERS: Final = ("ETag", "Cache-Control", "Location")
-LIFETIME: Final = timedelta(hours=24)
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,200}")
 
 
@@ -139,7 +137,7 @@ def _claim(session: Session, attempt: Attempt) -> bool:
     }
     statement = insert(IdempotencyKey).values(scope=attempt.scope, key=attempt.key, **values)
     statement = statement.on_conflict_do_update(
-        index_elements=["scope", "key"], set_=values, where=IdempotencyKey.created_at < now - LIFETIME
+        index_elements=["scope", "key"], set_=values, where=IdempotencyKey.created_at < now - KEY_LIFETIME
     )
     try:
         return session.execute(statement.returning(sa.literal(1))).first() is not None

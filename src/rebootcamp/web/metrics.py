@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest
@@ -30,11 +31,14 @@ def observe(rule: str | None, method: str, status: int, seconds: float) -> None:
     child.observe(seconds)
 
 
-def exposition() -> Response:
-    """Return all figures in the Prometheus text format."""
+def exposition(gauges: Mapping[str, float]) -> Response:
+    """Return all figures in the Prometheus text format; `gauges` are those of this moment, the same in each worker."""
     registry = REGISTRY
     # The variable is prometheus_client's own: the library reads it at import, so Settings cannot stand in for it.
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    told = "".join(
+        f"# TYPE rebootcamp_{name} gauge\nrebootcamp_{name} {float(value)}\n" for name, value in gauges.items()
+    )
+    return Response(generate_latest(registry) + told.encode(), content_type=CONTENT_TYPE_LATEST)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from pymongo import DESCENDING, InsertOne, UpdateOne
+from pymongo import DESCENDING, InsertOne, ReplaceOne, UpdateOne
 
-from rebootcamp.storage.documents import Document, insert_once, replace_if_newer
+from rebootcamp.storage.documents import Document, insert_once, replace_if_newer, replace_present
 from rebootcamp.storage.mongo import Doc
 
 
@@ -58,7 +58,7 @@ class ProgressDocument(Document):
 
 
 class HistoryDocument(Document):
-    """One event, for ever: `{_id: event id, user_id, seq, type, at, local_date, data}`."""
+    """One event, for ever: `{_id: event id, user_id, seq, type, at, local_date, data}`. Only an erasure retells it."""
 
     collection_name: ClassVar[str] = "history"
 
@@ -66,6 +66,11 @@ class HistoryDocument(Document):
     def insert(document: Doc) -> InsertOne[Doc]:
         """Return the insertion of one event."""
         return insert_once(document)
+
+    @staticmethod
+    def retell(document: Doc) -> ReplaceOne[Doc]:
+        """Return the replacement of one event whose free texts were erased."""
+        return replace_present(document)
 
     @classmethod
     def list_newest(cls, user_id: int, *, before: int | None, event_type: str | None, limit: int) -> list[Doc]:

@@ -61,6 +61,7 @@ class User(Base):
     is_active: Mapped[bool] = mapped_column(default=True)
     is_listed: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
     email_verified: Mapped[bool] = mapped_column(default=False)
+    erased_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[Instant]
     updated_at: Mapped[Instant]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,6 +14,10 @@ from rebootcamp.storage.sql import Base
 
 # SQL, of `app_meta m`: which rules these are. Another store, or one that was restored, may have the same number.
 RULES_VERSION: Final = "concat_ws('.', m.store_id, m.epoch, m.rules_version)"
+
+
+# How long the first answer to a key is given again.
+KEY_LIFETIME: Final = timedelta(hours=24)
 
 
 class AppMeta(Base):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from rebootcamp.core import clock
+from rebootcamp.models.sql.challenges import AnswerAttempts
 from rebootcamp.services.challenges.errors import TooManyAttempts
+from rebootcamp.storage.batches import delete_in_batches
 from rebootcamp.storage.statements import fetch_one, run_apart
 
 LIMIT: Final = 5
@@ -36,6 +40,11 @@ def require_attempt(user_id: int, challenge_id: int, now: datetime) -> None:
     if row is not None:
         left = math.ceil((row["since"] + WINDOW - now).total_seconds())
         raise TooManyAttempts("answers", LIMIT, SECONDS, left)
+
+
+def forget_attempts(on_progress: Callable[[int], None]) -> int:
+    """Drop what was counted before the present window, which asks for none of it; return how much that was."""
+    return delete_in_batches(AnswerAttempts, AnswerAttempts.since <= clock.now() - WINDOW, on_progress)
 
 
 def count_wrong(user_id: int, challenge_id: int, now: datetime) -> None:
