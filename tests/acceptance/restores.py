@@ -224,7 +224,7 @@ class Shop:
     def __init__(self, settings: Settings, place: Path, commands: Commands) -> None:
         self.settings, self.place, self._commands = settings, place, commands
         self.stores = Stores(settings)
-        self._app = create_app(settings)
+        self.app = create_app(settings)
         self.grow()
         self.bid = self.run("backup").told["bid"]
         self.short = self.bid[:8]
@@ -237,7 +237,7 @@ class Shop:
     def grow(self, *, delivered: bool = True) -> Seen:
         """Add a learner with a completion and a device; return what the pair holds then."""
         mongo.configure(self.settings)
-        with self._app.app_context():
+        with self.app.app_context():
             learner = make_actor()
             complete(learner, make_challenge())
             if delivered:
@@ -256,7 +256,7 @@ class Shop:
     def erase(self, email: str) -> None:
         """Erase an account."""
         mongo.configure(self.settings)
-        with self._app.app_context():
+        with self.app.app_context():
             user_id = db.session.scalars(sa.select(User.id).where(User.email == email)).one()
             erase_account(user_id, self.place / "erasures.jsonl")
             drain()

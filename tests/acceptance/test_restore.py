@@ -13,6 +13,7 @@ import pytest
 from rebootcamp.config import Settings
 from rebootcamp.services.backups import load_manifest, make_keys
 from tests.acceptance.restores import Seen, Shop, Stores, commands_on, open_shop
+from tests.relay.tools import started, until
 from tests.stores import create_pair
 
 KILLED = -signal.SIGKILL
@@ -305,6 +306,18 @@ def test_killed_before_the_switch_it_leaves_the_live_pair_and_the_next_run_goes_
     assert_restored(shop, shop.stores, grown)
     assert_tidy(shop.stores)
     shop.check()
+
+
+def test_asked_to_stop_before_the_switch_it_leaves_the_live_pair_open(shop: Shop, grown: Seen) -> None:
+    own = {"BACKUP_DIR": str(shop.place / "backups")}
+    with started(shop.app, "restore", "--force", shop.bid, **own) as process:
+        until(lambda: not shop.stores.find("restore").is_open, seconds=60)
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert shop.stores.find("restore").is_open
+    assert shop.stores.seen() == grown
+    assert shop.run("restore", "--force", shop.bid).status == 0
+    assert_tidy(shop.stores)
 
 
 @pytest.mark.parametrize("point", ["switched", "unclaimed"])

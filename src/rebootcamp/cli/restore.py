@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from signal import SIGKILL
 from typing import Any, Final
 
 import click
@@ -49,6 +49,8 @@ def restore(backup: str | None, *, dry_run: bool, force: bool, into: str | None,
         raise click.BadParameter("small letters, digits, - and _, at most 40", param_hint="--into")
     if drop_old and (backup or dry_run or force):
         raise click.UsageError("--drop-old goes with --into only")
+    # Whoever asks it to stop finds the live pair open.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if drop_old:
         with reported("drop-old") as result, _place() as place:
             result["dropped"] = drop_pairs(place, into)
@@ -131,7 +133,7 @@ def _settle(job: Restore) -> Settled:
         text=True,
         check=False,
         # It only makes system calls, so a lock held by another thread cannot hurt.
-        preexec_fn=dying_with_us(SIGKILL),
+        preexec_fn=dying_with_us(signal.SIGKILL),
     )
     lines = done.stdout.splitlines() or [""]
     if done.returncode:
