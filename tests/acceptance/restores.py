@@ -31,6 +31,7 @@ from rebootcamp.core import failpoints
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.services import tokens
 from rebootcamp.services.backups import Manifest
+from rebootcamp.services.erasures import erase_account
 from rebootcamp.storage import mongo
 from rebootcamp.storage.databases import Databases, Found, connect, databases
 from rebootcamp.storage.sql import db
@@ -108,10 +109,10 @@ class Commands:
 @contextmanager
 def commands_on(settings: Settings, place: Path, **extra: str) -> Iterator[Commands]:
     """Run the forking process for the length of the block."""
-    own = {"BACKUP_DIR": str(place / "backups"), "LOG_LEVEL": "WARNING", **extra}
+    own = {"BACKUP_DIR": str(place / "backups"), "ERASURE_LOG": str(place / "erasures.jsonl"), "LOG_LEVEL": "WARNING"}
     command = [sys.executable, "-m", "tests.acceptance.restores"]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, env=environment(settings, **own), text=True, **pipes) as process:
+    with subprocess.Popen(command, env=environment(settings, **(own | extra)), text=True, **pipes) as process:
         try:
             yield Commands(process, place)
         finally:
@@ -223,7 +224,7 @@ class Shop:
     def __init__(self, settings: Settings, place: Path, commands: Commands) -> None:
         self.settings, self.place, self._commands = settings, place, commands
         self.stores = Stores(settings)
-        self._app = create_app(settings)
+        self.app = create_app(settings)
         self.grow()
         self.bid = self.run("backup").told["bid"]
         self.short = self.bid[:8]
@@ -236,17 +237,30 @@ class Shop:
     def grow(self, *, delivered: bool = True) -> Seen:
         """Add a learner with a completion and a device; return what the pair holds then."""
         mongo.configure(self.settings)
-        with self._app.app_context():
+        with self.app.app_context():
             learner = make_actor()
             complete(learner, make_challenge())
             if delivered:
                 drain()
             email = db.session.scalars(sa.select(User.email).where(User.id == learner.user_id)).one()
             tokens.sign_in(email, PASSWORD)
-            db.session.remove()
-            for engine in db.engines.values():
-                engine.dispose()
+            self._let_go()
         return self.stores.seen()
+
+    @staticmethod
+    def _let_go() -> None:
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
+
+    def erase(self, email: str) -> None:
+        """Erase an account."""
+        mongo.configure(self.settings)
+        with self.app.app_context():
+            user_id = db.session.scalars(sa.select(User.id).where(User.email == email)).one()
+            erase_account(user_id, self.place / "erasures.jsonl")
+            drain()
+            self._let_go()
 
     def copy_of_backup(self, place: Path, backup: Path | None = None) -> Path:
         """Return a copy of a backup that may be changed."""

@@ -13,6 +13,7 @@ import pytest
 from rebootcamp.config import Settings
 from rebootcamp.services.backups import load_manifest, make_keys
 from tests.acceptance.restores import Seen, Shop, Stores, commands_on, open_shop
+from tests.relay.tools import started, until
 from tests.stores import create_pair
 
 KILLED = -signal.SIGKILL
@@ -217,6 +218,21 @@ def test_what_waited_is_delivered_before_the_switch(shop: Shop, grown: Seen, tmp
     shop.check()
 
 
+def test_who_was_erased_since_stays_erased(shop: Shop, grown: Seen, tmp_path: Path) -> None:
+    ada = next(email for email in grown.emails if email not in shop.saved.emails)
+    with commands_on(shop.settings, tmp_path, ERASURE_LOG=str(shop.place / "erasures.jsonl")) as commands:
+        assert commands.run("backup").status == 0
+        shop.erase(ada)
+        done = commands.run("restore", "--force")
+    assert (done.status, done.told["erased"], done.told["pending"]) == (0, 1, 0), done.output
+    found = shop.stores.seen()
+    assert ada not in found.emails
+    assert any(email.endswith("@erased.invalid") for email in found.emails)
+    assert found.events == grown.events + 1
+    shop.check()
+    assert shop.run("restore", "--force", shop.bid).status == 0
+
+
 def test_a_pair_is_restored_with_the_faults_it_was_saved_with_and_no_others(
     shop: Shop, grown: Seen, tmp_path: Path
 ) -> None:
@@ -292,6 +308,18 @@ def test_killed_before_the_switch_it_leaves_the_live_pair_and_the_next_run_goes_
     shop.check()
 
 
+def test_asked_to_stop_before_the_switch_it_leaves_the_live_pair_open(shop: Shop, grown: Seen) -> None:
+    own = {"BACKUP_DIR": str(shop.place / "backups")}
+    with started(shop.app, "restore", "--force", shop.bid, **own) as process:
+        until(lambda: not shop.stores.find("restore").is_open, seconds=60)
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert shop.stores.find("restore").is_open
+    assert shop.stores.seen() == grown
+    assert shop.run("restore", "--force", shop.bid).status == 0
+    assert_tidy(shop.stores)
+
+
 @pytest.mark.parametrize("point", ["switched", "unclaimed"])
 def test_killed_after_the_switch_it_has_restored_and_the_next_run_says_so(shop: Shop, grown: Seen, point: str) -> None:
     done = shop.run("restore", "--force", failpoints=f"restore.{point}")
@@ -345,7 +373,10 @@ def test_killed_at_any_moment_the_pair_is_the_old_or_the_new_one(shop: Shop, gro
             assert_restored(shop, shop.stores, before)
     assert killed >= RANDOM_KILLS // 2
     print(f"{killed} killed, {switched} switched")
+    before = shop.stores.seen()
     done = shop.run("restore", "--force")
     assert done.status == 0, done.output
+    if "an earlier run had done it" not in done.output:
+        assert_restored(shop, shop.stores, before)
     assert_tidy(shop.stores)
     shop.check()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from signal import SIGKILL
 from typing import Any, Final
 
 import click
@@ -49,6 +49,8 @@ def restore(backup: str | None, *, dry_run: bool, force: bool, into: str | None,
         raise click.BadParameter("small letters, digits, - and _, at most 40", param_hint="--into")
     if drop_old and (backup or dry_run or force):
         raise click.UsageError("--drop-old goes with --into only")
+    # Whoever asks it to stop finds the live pair open.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if drop_old:
         with reported("drop-old") as result, _place() as place:
             result["dropped"] = drop_pairs(place, into)
@@ -66,7 +68,8 @@ def settle_restore(context: click.Context, known_findings: int) -> None:
     with reported(SETTLE) as result:
         context.invoke(prepare, demo=False)
         settings = _settings()
-        result.update(asdict(settle(Relay(settings.relay_batch, settings.relay_poll_seconds), known_findings)))
+        relay = Relay(settings.relay_batch, settings.relay_poll_seconds)
+        result.update(asdict(settle(relay, known_findings, settings.erasure_log)))
 
 
 def _restore(result: Result, backup: str | None, *, is_dry: bool, is_forced: bool, into: str | None) -> None:
@@ -100,6 +103,8 @@ def _begin(place: Place, source: Source, into: str | None, *, is_forced: bool) -
 def _carry_out(job: Restore) -> Result:
     if job.place.databases.is_superuser() and _settings().backup_verify_key is None:
         _say("warning: the role is a superuser and no BACKUP_VERIFY_KEY is set: whoever wrote the dump is trusted")
+    if not _settings().erasure_log.exists():
+        _say(f"note: there is no erasure log {_settings().erasure_log}: whoever was erased since is there again")
     job.fill(_say)
     job.prove()
     job.adopt()
@@ -128,7 +133,7 @@ def _settle(job: Restore) -> Settled:
         text=True,
         check=False,
         # It only makes system calls, so a lock held by another thread cannot hurt.
-        preexec_fn=dying_with_us(SIGKILL),
+        preexec_fn=dying_with_us(signal.SIGKILL),
     )
     lines = done.stdout.splitlines() or [""]
     if done.returncode:

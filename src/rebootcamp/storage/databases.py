@@ -20,6 +20,7 @@ from rebootcamp.storage.locks import RESTORE
 MAINTENANCE: Final = "postgres"
 FORMAT: Final = "rebootcamp"
 SECONDS: Final = 5
+WAIT: Final = "5s"
 APPLICATION: Final = "rebootcamp-restore"
 
 
@@ -168,9 +169,16 @@ class Databases:
             run(_comment(wanted, mark))
 
     def hold(self, name: str) -> None:
-        """Hold the restores of a database until the connection ends; raise `Busy` when another one is under way."""
-        if not self._rows("SELECT pg_try_advisory_lock(%s, hashtext(%s))", RESTORE, name)[0][0]:
-            raise Busy
+        """Hold the restores of a database until the connection ends; raise `Busy` when another one is under way.
+
+        The session of a restore that was killed ends with the statement that it was at.
+        """
+        self._rows("SELECT set_config('lock_timeout', %s, false)", WAIT)
+        try:
+            self._rows("SELECT pg_advisory_lock(%s, hashtext(%s))", RESTORE, name)
+        except psycopg2.errors.LockNotAvailable as error:
+            raise Busy from error
+        self._rows("SELECT set_config('lock_timeout', '0', false)")
 
     def _holders(self, name: str) -> str:
         sessions = "SELECT DISTINCT coalesce(usename, backend_type) FROM pg_stat_activity WHERE datname = %s"

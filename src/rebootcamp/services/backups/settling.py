@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from rebootcamp.core.errors import DomainError, Kind
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.languages import Text
 from rebootcamp.events.relay import Relay
 from rebootcamp.services.backups.errors import Unacceptable
+from rebootcamp.services.erasures import replay_erasures
 from rebootcamp.services.integrity import Report, check_stores
 
 
@@ -60,11 +62,11 @@ class Settled:
     findings: int
 
 
-def settle(relay: Relay, known_findings: int) -> Settled:
+def settle(relay: Relay, known_findings: int, erasure_log: Path) -> Settled:
     """Bring the restored pair, which is this process's own, to where it may be used; raise `NotSound`."""
     _require_sound(check_stores(), known_findings)
     failpoint("restore.settling")
-    erased = 0
+    erased = replay_erasures(erasure_log)
     delivered = relay.drain()
     report = check_stores()
     _require_sound(report, known_findings)
