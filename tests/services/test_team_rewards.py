@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,12 +14,13 @@ from rebootcamp.core.turns import never
 from rebootcamp.events.rebuild import rebuild
 from rebootcamp.events.relay import Relay
 from rebootcamp.models.sql.challenges import Challenge, TeamContribution, TeamReview
-from rebootcamp.models.sql.progress import OutboxEntry
+from rebootcamp.models.sql.progress import LearnerState, OutboxEntry
 from rebootcamp.services import challenges
 from rebootcamp.services.backfills import run_backfills, work_on_backfills
 from rebootcamp.services.challenges.teams import recount
 from rebootcamp.services.gamification.goals import goal_of
 from rebootcamp.services.integrity import check_stores
+from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.factories import admin, drain, judge_the_past, make_actor, make_badge, make_challenge, make_group
 from tests.relay.tools import count, in_threads
@@ -29,6 +30,7 @@ from tests.services.test_results import WINDOW, hand, results, team_goal, totals
 pytestmark = pytest.mark.usefixtures("committed_db")
 __all__ = ["hand"]
 
+WEEK = datetime(2026, 5, 11, tzinfo=UTC)
 FIGURES = ("challenge_points", "badge_points", "xp_total", "counters", "held_badges", "daily_streak")
 
 
@@ -149,6 +151,26 @@ def test_rewards_and_results_take_turns(hand: Any) -> None:
     drain()
     assert challenges.close_windows(lambda: True) == 1
     assert results(goal).completed == 3
+    assert_sound()
+
+
+def test_windows_of_one_challenge_close_in_their_order(hand: Any) -> None:
+    goal, (ada, bob) = team_goal(2, cadence="weekly", starts_at=WEEK, ends_at=None), team_of(2)
+    hand.move_to(WEEK + timedelta(days=1))
+    do(ada, 2)
+    hand.shift(timedelta(days=7))
+    do(bob)
+    hand.shift(timedelta(days=9))
+    drain()
+    with db.engine.begin() as connection:
+        # Somebody holds the learner's line for longer than anybody waits, so what the first week owes must wait.
+        mine = sa.select(LearnerState.user_id).where(LearnerState.user_id == ada.user_id)
+        connection.execute(mine.with_for_update())
+        assert challenges.close_windows() == 0
+    assert challenges.close_windows() == 1
+    drain()
+    assert challenges.close_windows() == 1
+    assert [results(goal, period).completed for period in ("2026-W20", "2026-W21")] == [1, 0]
 
 
 def test_the_past_of_a_team_is_counted_by_a_job_that_says_so_and_may_stop(hand: Any) -> None:

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from itertools import islice
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -111,12 +110,18 @@ def get_results(actor: Actor, challenge_id: int, period: str | None, page: PageR
 def close_windows(is_over: IsOver = never) -> int:
     """Record the results of windows that are over everywhere; return how many there were."""
     with transaction() as session:
-        due = list(islice(_due(session, clock.now()), WINDOWS_A_TURN))
-    closed = 0
+        due = list(_due(session, clock.now()))
+    closed, held_up = 0, set()
     for challenge_id, day in due:
-        closed += _closed(challenge_id, day, is_over)
+        # Windows of one challenge close in their order: the newest result tells where the next one begins.
+        if challenge_id in held_up:
+            continue
+        if _closed(challenge_id, day, is_over):
+            closed += 1
+        else:
+            held_up.add(challenge_id)
         # One that must wait, however long it took to find out, is no reason to leave the others.
-        if closed and is_over():
+        if closed == WINDOWS_A_TURN or (closed and is_over()):
             break
     return closed
 
