@@ -201,6 +201,20 @@ def test_a_challenge_that_gives_a_badge_is_a_way_to_it() -> None:
     assert found([sleeping], [giving]) == [("error", "challenge:c1", "reward_inactive")]
 
 
+def test_a_challenge_that_cannot_be_completed_gives_nobody_a_badge() -> None:
+    closed = badge(count(where={"category": "food"}))
+    itself = replace(timed(2, {"all": [count(), {"badge": "badge"}]}), reward_badge="badge")
+    hopeless = replace(timed(3, count(where={"category": "food"})), reward_badge="badge")
+    for giving in (itself, hopeless):
+        assert ("error", "badge:badge", "no_matching_challenge") in found([closed], [challenge(1), giving])
+    assert ("error", "challenge:c2", "needs_unearnable_badge") in found([closed], [challenge(1), itself])
+    # One after the other is no circle.
+    first = replace(timed(2, count()), reward_badge="first")
+    then = replace(timed(3, {"all": [count(), {"badge": "first"}]}), reward_badge="badge")
+    both = [badge(count(where={"category": "food"}), code) for code in ("first", "badge")]
+    assert {severity for severity, subject, _ in found(both, [challenge(1), then, first])} == {"warning"}
+
+
 def test_a_timed_challenge_may_ask_for_a_badge_that_can_be_earned() -> None:
     asking = [challenge(1), timed(2, {"all": [count(), {"badge": "badge"}]})]
     assert found([badge(POINTS)], asking, FLOORS[:1]) == []

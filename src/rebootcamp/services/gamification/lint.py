@@ -82,10 +82,9 @@ def lint(
     open_ones, reach = _open(offered, now), reach_on_offer(known, offered, floors, now)
     world = World([one.task for one in open_ones], now.date(), floors, reach.limit)
     codes = {badge.code for badge in active}
-    given = frozenset(one.reward_badge for one in open_ones if one.reward_badge in codes)
-    settled = replace(world, earnable=_earnable(active, world, given))
+    settled = replace(world, earnable=_earnable(active, open_ones, world))
     findings = [
-        *_rules(active, settled, given),
+        *_rules(active, settled, _given(open_ones, settled)),
         *_duplicates(active),
         *_orders(active),
         *_levels(floors, reach),
@@ -136,11 +135,17 @@ def _rules(active: Sequence[LintedBadge], world: World, given: Collection[str | 
             yield _finding(WARNING, badge, Obstacle("asks_nothing", nothing))
 
 
-def _earnable(active: Sequence[LintedBadge], world: World, given: Collection[str | None]) -> frozenset[str]:
+def _given(open_ones: Iterable[LintedChallenge], world: World) -> frozenset[str | None]:
+    """Return the badges of challenges that can be completed."""
+    return frozenset(one.reward_badge for one, found in _outlooks(open_ones, world) if not found.blocking)
+
+
+def _earnable(active: Sequence[LintedBadge], open_ones: Sequence[LintedChallenge], world: World) -> frozenset[str]:
     """Return the badges that can be earned one after the other; what rests on itself cannot."""
     earnable: frozenset[str] = frozenset()
     while True:
         then = replace(world, earnable=earnable)
+        given = _given(open_ones, then)
         found = frozenset(
             badge.code for badge in active if badge.code in given or not outlook(badge.rule, then).blocking
         )
@@ -273,12 +278,16 @@ def _gives_nothing(challenge: LintedChallenge) -> Finding:
 
 def _timed(open_ones: Sequence[LintedChallenge], world: World) -> Iterable[Finding]:
     """Yield what keeps timed challenges from being completed in their window."""
-    deeds = replace(world, tasks=[one.task for one in open_ones if one.rule is None])
-    for one in open_ones:
-        found = Outlook() if one.rule is None else outlook(one.rule, deeds)
+    for one, found in _outlooks(open_ones, world):
         for severity, obstacles in ((ERROR, found.blocking), (WARNING, found.harmless)):
             for obstacle in obstacles:
                 yield Finding(obstacle.code, severity, f"challenge:{one.slug}", obstacle.message)
+
+
+def _outlooks(open_ones: Sequence[LintedChallenge], world: World) -> Iterable[tuple[LintedChallenge, Outlook]]:
+    """Yield each challenge with what stands in its way: timed ones live on the deeds of the others."""
+    deeds = replace(world, tasks=[one.task for one in open_ones if one.rule is None])
+    return ((one, Outlook() if one.rule is None else outlook(one.rule, deeds)) for one in open_ones)
 
 
 def _finding(severity: str, badge: LintedBadge, obstacle: Obstacle) -> Finding:
