@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import InvalidField
 from rebootcamp.core.pages import PageRequest
-from rebootcamp.models.sql.challenges import ChallengeParticipation
+from rebootcamp.models.sql.challenges import ChallengeParticipation, TeamContribution
 from rebootcamp.services import challenges
+from rebootcamp.services.challenges.results import TEAMS_SHOWN
 from rebootcamp.services.leaderboards import edit_settings
 from rebootcamp.storage.transactions import transaction
 from tests.factories import admin, drain, make_actor, make_goal, make_group
@@ -98,6 +99,26 @@ def test_a_student_sees_the_own_place_with_its_neighbours_and_the_own_teams(hand
     edit_settings(admin(), "full", None)
     assert seen(idle) == ("full", list(range(1, 11)))
     assert len(results(team, who=idle).teams) == 2
+
+
+def test_the_own_team_keeps_its_place_in_the_results_however_many_are_before_it(hand: Any) -> None:
+    goal, ada, teacher = team_goal(5), make_actor(timezone="UTC"), make_actor("instructor")
+    larger, mine = [make_group() for _ in range(TEAMS_SHOWN)], make_group(ada)
+    hand.shift(timedelta(days=1))
+    do(ada)
+    drain()
+    with transaction() as session:
+        for group_id in larger:
+            key = {"challenge_id": goal.id, "period": "event", "group_id": group_id, "user_id": ada.user_id}
+            session.add(TeamContribution(**key, value=2))
+    for is_closed in (False, True):
+        if is_closed:
+            hand.move_to(START + timedelta(days=5))
+            assert challenges.close_windows() == 1
+        seen = results(goal, who=teacher)
+        assert (len(seen.teams), seen.team_count) == (TEAMS_SHOWN, TEAMS_SHOWN + 1)
+        own = [(team.group_id, team.place) for team in results(goal, who=ada).teams if team.group_id == mine]
+        assert own == [(mine, TEAMS_SHOWN + 1)]
 
 
 def test_a_place_on_the_photograph_stays_when_the_completion_goes(hand: Any) -> None:

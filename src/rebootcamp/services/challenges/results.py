@@ -265,9 +265,8 @@ def _close(challenge_id: int, last_day: date, is_over: IsOver) -> bool:
             "participants": _participants(session, goal, last_day, period),
             "completed": completed,
             "finishers_hash": finishers_hash,
-            "teams": [
-                {name: part for name, part in vars(team).items() if name != "mine"} for team in teams[:TEAMS_SHOWN]
-            ],
+            # All of them: each learner is shown the own ones, wherever they are.
+            "teams": [{name: part for name, part in vars(team).items() if name != "mine"} for team in teams],
             "recorded_at": now,
         }
         made = session.execute(
