@@ -22,13 +22,17 @@ from rebootcamp.cli.demo.history import PASSWORD, PASSWORD_HASH
 from rebootcamp.config import Settings
 from rebootcamp.integrations.passwords import needs_rehash, verify_password
 from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.badges import RuleMeasure
 from rebootcamp.models.sql.challenges import Challenge
+from rebootcamp.models.sql.progress import LearnerState
+from rebootcamp.services.backfills import run_backfills
 from rebootcamp.services.backups.plain import read_mongo, read_sql
+from rebootcamp.services.badges import get_backfill, preview_badge
 from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
-from tests.factories import make_actor
+from tests.factories import admin, make_actor, make_badge
 from tests.relay.tools import execute
 from tests.stores import create_pair
 
@@ -180,6 +184,20 @@ def test_new_rows_follow_the_loaded_ones(runner: FlaskCliRunner) -> None:
         for entity, sequence in ((User, "users_id_seq"), (Challenge, "challenges_id_seq")):
             largest = session.scalar(sa.select(sa.func.max(entity.id)))
             assert session.scalar(sa.text(f"SELECT nextval('{sequence}')")) > largest
+
+
+def test_rules_go_on_where_the_loaded_learners_are(runner: FlaskCliRunner) -> None:
+    """Nobody's counters are taken for complete when they are not, nor the other way round."""
+    rule = {"count": {"event": "challenge.completed", "distinct": "local_date", "at_least": 3}}
+    newcomer = make_actor()
+    would_gain = preview_badge(admin(), rule, None).would_gain
+    code = make_badge("three_days", criteria=rule)
+    assert not run_backfills(60)
+    job = get_backfill(admin(), code)
+    assert (job.state, job.awarded, would_gain > 30) == ("done", would_gain, True)
+    with transaction() as session:
+        behind = session.get_one(LearnerState, newcomer.user_id).measured_version
+        assert session.scalar(sa.select(sa.func.max(RuleMeasure.since))) <= behind
 
 
 def test_the_groups_have_members_who_came_and_went(tables: dict[str, Rows]) -> None:

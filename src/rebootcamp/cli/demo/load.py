@@ -17,8 +17,10 @@ from rebootcamp.core.errors import DomainError, Kind
 from rebootcamp.core.languages import Text
 from rebootcamp.integrations.passwords import verify_password
 from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.badges import RuleMeasure
 from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
+from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.backups.plain import (
     IDENTITY,
     SqlDump,
@@ -102,8 +104,10 @@ def _load_sql(session: Session, dump: SqlDump) -> int:
                 rows += cursor.rowcount
         for statement in dump.sequences:
             cursor.execute(statement)
-    # Processes that run already must read the rules and the catalogue again.
-    versions = {name: getattr(AppMeta, name) + 1 for name in ("rules_version", "catalogue_version")}
-    session.execute(sa.update(AppMeta).values(versions))
+    # Processes that run already must read the rules and the catalogue again; and learners and counters say up to which
+    # version of the rules they are complete, so this pair goes on where the other one was.
+    latest = [sa.select(sa.func.max(of)).scalar_subquery() for of in (RuleMeasure.since, LearnerState.measured_version)]
+    rules = sa.func.greatest(AppMeta.rules_version, *latest) + 1
+    session.execute(sa.update(AppMeta).values(rules_version=rules, catalogue_version=AppMeta.catalogue_version + 1))
     session.execute(sa.text("ANALYZE"))
     return rows
