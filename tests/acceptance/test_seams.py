@@ -71,10 +71,8 @@ def test_who_was_erased_before_a_killed_restore_is_finished_stays_erased(shop: S
     (email, *_) = (email for email in shop.saved.emails if "erased" not in email)
     assert shop.run("restore", "--force", failpoints="restore.switched").status == KILLED
     (old,) = (name for name in shop.stores.names() if "_old_" in name)
-    erased = shop.stores.sql(
-        f"SELECT id, now(), (SELECT store_id FROM app_meta) FROM users WHERE email = '{email}'", old
-    )
-    ((user_id, at, store_id),) = erased
+    who = f"SELECT id, now(), (SELECT store_id FROM app_meta) FROM users WHERE email = '{email}'"
+    ((user_id, at, store_id),) = shop.stores.sql(who, old)
     line = f'{{"user_id":{user_id},"store_id":"{store_id}","erased_at":"{at.isoformat()}"}}\n'
     (shop.place / "erasures.jsonl").write_text(line, encoding="utf-8")
     done = shop.run("restore", "--force")

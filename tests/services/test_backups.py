@@ -28,6 +28,7 @@ from rebootcamp.services.backups.errors import BackupRunning, CutFailed, NoPlace
 from rebootcamp.services.backups.figures import RESTORING, table_figures
 from rebootcamp.services.backups.folders import opened
 from rebootcamp.services.backups.manifest import load_manifest
+from rebootcamp.services.integrity import repair_stores
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, DDL, exclusive, share, shared
 from rebootcamp.storage.mongo_schema import apply_schema, undeclared
@@ -324,6 +325,18 @@ def test_wrong_keys_are_noticed_before_anything_is_done(bench: Bench, tmp_path: 
         with pytest.raises(DomainError, match="backup_key_unusable"):
             take_backup(bench.with_(**change), None, silent)
     assert not bench.settings.backup_dir.exists()
+
+
+def test_a_repair_leaves_rules_alone_while_a_backup_reads() -> None:
+    sound_stores()
+    mongo.database().command("collMod", "history", validator={})
+    said: list[str] = []
+    with shared(DDL):
+        repair_stores(said.append)
+    assert undeclared(mongo.database()) == ["history"]
+    assert any("left for later" in action for action in said)
+    assert repair_stores(said.append).findings == []
+    assert undeclared(mongo.database()) == []
 
 
 def test_what_a_killed_restore_left_is_no_part_of_a_backup(bench: Bench) -> None:

@@ -31,7 +31,7 @@ from rebootcamp.models.mongo.badges import BadgeDocument
 from rebootcamp.models.sql.badges import BadgeDefinition
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.storage import mongo
-from rebootcamp.storage.locks import BARRIER, DDL, REBUILD, exclusive, hold
+from rebootcamp.storage.locks import BARRIER, DDL, REBUILD, REPAIR, exclusive, hold
 from rebootcamp.storage.mongo import Doc
 from rebootcamp.storage.mongo_schema import apply_schema, declarations, undeclared
 from rebootcamp.storage.sql import db
@@ -92,7 +92,8 @@ def rebuild(told: Told) -> Rebuilt:
 
     Raises `RebuildRuns`, `Unpaired`, `Unreplayable`, `Incomplete`, `Busy`, `MongoUnavailable`: nothing was switched.
     """
-    with _alone() as connection:
+    # A repair takes back what counts as delivered, of which a replay believes that it only ever grows.
+    with _alone() as connection, exclusive(REPAIR):
         # Migrations wait: they may change what is read here.
         _require(connection, _SHARE, DDL)
         require_pair()
