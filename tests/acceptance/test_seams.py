@@ -6,11 +6,18 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from rebootcamp.config import Settings
-from rebootcamp.storage.databases import connect
+from rebootcamp.events.rebuild import rebuild
+from rebootcamp.services.backups import find_backup
+from rebootcamp.services.backups.loading import Source, open_source
+from rebootcamp.services.backups.pairs import Place
+from rebootcamp.services.backups.restoring import begin
+from rebootcamp.storage import mongo
+from rebootcamp.storage.databases import connect, databases
 from rebootcamp.storage.locks import DDL
 from tests.acceptance.restores import Done, Shop, open_shop
 from tests.relay.tools import until
@@ -47,6 +54,31 @@ def test_rebuilds_and_restores_drop_only_what_they_put_aside(shop: Shop) -> None
     assert (saved["ok"], saved["findings"]) == (True, 0)
     assert shop.run("restore", "--force").status == 0
     shop.check()
+
+
+def test_what_a_rebuild_made_while_a_restore_filled_is_put_aside_as_a_whole(shop: Shop) -> None:
+    settings = replace(shop.settings, backup_dir=shop.place / "backups")
+    url = shop.stores.url
+    mongo.configure(settings)
+    with shop.app.app_context(), databases(url) as found:
+        job = begin(Place(found, url, settings.mongodb_database), _source(settings), None, is_forced=True)
+        assert job is not None
+        job.fill(lambda step: None)
+        job.prove()
+        job.adopt()
+        rebuilt = rebuild(lambda step, done: None).database
+        Shop._let_go()
+        old = job.switch()
+        assert old is not None
+        mark = shop.stores.find(old).mark
+        assert mark is not None
+        assert mark.mongo_database == shop.stores.seen(old).mongo_database == rebuilt
+    assert shop.run("restore", "--drop-old").told["dropped"] == [old]
+    assert rebuilt not in shop.stores.mongo_names()
+
+
+def _source(settings: Settings) -> Source:
+    return open_source(find_backup(settings.backup_dir), settings)
 
 
 def test_who_is_erased_during_a_restore_stays_erased(shop: Shop) -> None:

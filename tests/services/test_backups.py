@@ -23,7 +23,7 @@ from rebootcamp.core.errors import Busy, DomainError
 from rebootcamp.events.pair import Unpaired
 from rebootcamp.events.relay import Relay
 from rebootcamp.integrations import postgresql_tools
-from rebootcamp.services.backups import Keep, find_backup, list_backups, take_backup, verify_backup
+from rebootcamp.services.backups import Keep, find_backup, list_backups, take_backup, take_plain, verify_backup
 from rebootcamp.services.backups.errors import BackupRunning, CutFailed, NoPlace, NotABackup, WindowOver
 from rebootcamp.services.backups.figures import RESTORING, table_figures
 from rebootcamp.services.backups.folders import opened
@@ -358,6 +358,8 @@ def test_stores_that_are_no_pair_are_not_saved(bench: Bench) -> None:
     try:
         with pytest.raises(Unpaired):
             bench.take()
+        with pytest.raises(Unpaired):
+            take_plain(bench.settings, bench.settings.backup_dir.parent / "plain")
         assert "suite_nobodys" not in mongo.client().list_database_names()
         assert list_backups(bench.settings.backup_dir) == []
     finally:
