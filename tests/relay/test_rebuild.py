@@ -22,7 +22,9 @@ from rebootcamp.events.relay import Relay
 from rebootcamp.events.replay import Unreplayable
 from rebootcamp.models.sql.challenges import Challenge
 from rebootcamp.services import challenges, progress
-from rebootcamp.services.integrity import check_stores
+from rebootcamp.services.integrity import check_stores, repair_stores
+from rebootcamp.services.integrity.mending import mend_learner
+from rebootcamp.services.integrity.repair import RepairRunning
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import DDL, REBUILD, exclusive
 from rebootcamp.storage.mongo_schema import apply_schema
@@ -264,6 +266,32 @@ def test_killed_after_the_switch_the_new_pair_is_in_use(workers: Workers, failpo
     assert_stores_agree()
     # The next one knows which is the former database, although nobody had the time to say so.
     assert rebuild.drop_former() == ["suite"]
+    assert_stores_agree()
+
+
+def test_a_repair_that_a_switch_overtook_mends_the_pair_in_use() -> None:
+    (ada,) = told_stories(1)
+    former = made_anew().former
+    complete(ada, make_challenge())
+    drain()
+    # So far it had read the former database, which is behind for ever.
+    mongo.follow(former)
+    assert mend_learner(ada.user_id) == []
+    assert waiting() == []
+    assert_stores_agree()
+
+
+def test_a_repair_does_not_begin_while_a_rebuild_compares() -> None:
+    told_stories(1)
+    refused: list[type[Exception]] = []
+
+    def repair(step: str, done: int) -> None:
+        with pytest.raises(RepairRunning) as told:
+            repair_stores(lambda action: None)
+        refused.append(told.type)
+
+    rebuild.rebuild(repair)
+    assert len(refused) == 2
     assert_stores_agree()
 
 

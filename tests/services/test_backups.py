@@ -20,13 +20,15 @@ from sqlalchemy.orm import Session
 
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import Busy, DomainError
+from rebootcamp.events.pair import Unpaired
 from rebootcamp.events.relay import Relay
 from rebootcamp.integrations import postgresql_tools
-from rebootcamp.services.backups import Keep, find_backup, list_backups, take_backup, verify_backup
+from rebootcamp.services.backups import Keep, find_backup, list_backups, take_backup, take_plain, verify_backup
 from rebootcamp.services.backups.errors import BackupRunning, CutFailed, NoPlace, NotABackup, WindowOver
-from rebootcamp.services.backups.figures import table_figures
+from rebootcamp.services.backups.figures import RESTORING, table_figures
 from rebootcamp.services.backups.folders import opened
 from rebootcamp.services.backups.manifest import load_manifest
+from rebootcamp.services.integrity import repair_stores
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, DDL, exclusive, share, shared
 from rebootcamp.storage.mongo_schema import apply_schema, undeclared
@@ -323,3 +325,44 @@ def test_wrong_keys_are_noticed_before_anything_is_done(bench: Bench, tmp_path: 
         with pytest.raises(DomainError, match="backup_key_unusable"):
             take_backup(bench.with_(**change), None, silent)
     assert not bench.settings.backup_dir.exists()
+
+
+def test_a_repair_leaves_rules_alone_while_a_backup_reads() -> None:
+    sound_stores()
+    mongo.database().command("collMod", "history", validator={})
+    said: list[str] = []
+    with shared(DDL):
+        repair_stores(said.append)
+    assert undeclared(mongo.database()) == ["history"]
+    assert any("left for later" in action for action in said)
+    assert repair_stores(said.append).findings == []
+    assert undeclared(mongo.database()) == []
+
+
+def test_what_a_killed_restore_left_is_no_part_of_a_backup(bench: Bench) -> None:
+    sound_stores()
+    mongo.collection(RESTORING).insert_one({"_id": "restore", "place": "here"})
+    try:
+        told = bench.take().manifest
+    finally:
+        mongo.database().drop_collection(RESTORING)
+    # Whoever restores this backup makes a collection of that name.
+    assert RESTORING not in told.collections
+    assert "history" in told.collections
+
+
+def test_stores_that_are_no_pair_are_not_saved(bench: Bench) -> None:
+    sound_stores()
+    right = mongo.database_name()
+    execute("UPDATE app_meta SET mongo_database = 'suite_nobodys'")
+    try:
+        with pytest.raises(Unpaired):
+            bench.take()
+        with pytest.raises(Unpaired):
+            take_plain(bench.settings, bench.settings.backup_dir.parent / "plain")
+        assert "suite_nobodys" not in mongo.client().list_database_names()
+        assert list_backups(bench.settings.backup_dir) == []
+    finally:
+        mongo.client().drop_database("suite_nobodys")
+        execute("UPDATE app_meta SET mongo_database = :name", name=right)
+        mongo.follow(right)

@@ -30,6 +30,8 @@ from rebootcamp.services.backups.loading import Source, open_source
 from rebootcamp.services.backups.pairs import Place, drop_pairs
 from rebootcamp.services.backups.restoring import Restore, begin
 from rebootcamp.services.backups.settling import NewerBackup, NotSettled, Settled, settle
+from rebootcamp.services.erasures import replay_erasures
+from rebootcamp.storage import mongo
 from rebootcamp.storage.databases import databases
 
 NAME: Final = re.compile(r"[a-z_][a-z0-9_-]{0,39}")
@@ -90,6 +92,8 @@ def _restore(result: Result, backup: str | None, *, is_dry: bool, is_forced: boo
                 click.echo(f"RESTORE VERIFIED bid={source.bid}: an earlier run had done it")
             else:
                 result.update(_carry_out(job))
+        if into is None:
+            result["erased"] = result.get("erased", 0) + _erase_latecomers()
 
 
 def _begin(place: Place, source: Source, into: str | None, *, is_forced: bool) -> Restore | None:
@@ -140,6 +144,12 @@ def _settle(job: Restore) -> Settled:
         raise NotSettled(reason=_detail(lines[-1]) or f"{SETTLE} ended with {done.returncode}")
     told: dict[str, Any] = json.loads(lines[-1])
     return Settled(**{name: told[name] for name in Settled.__dataclass_fields__})
+
+
+def _erase_latecomers() -> int:
+    """Erase who was erased between the last look at the log and the switch; the live pair is the restored one now."""
+    mongo.forget()
+    return replay_erasures(_settings().erasure_log)
 
 
 def _addresses(settings: Settings, database_url: str) -> dict[str, str]:

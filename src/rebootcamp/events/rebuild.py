@@ -31,10 +31,11 @@ from rebootcamp.models.mongo.badges import BadgeDocument
 from rebootcamp.models.sql.badges import BadgeDefinition
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.storage import mongo
-from rebootcamp.storage.locks import BARRIER, DDL, REBUILD, exclusive, hold
+from rebootcamp.storage.locks import BARRIER, DDL, REBUILD, REPAIR, exclusive, hold
 from rebootcamp.storage.mongo import Doc
 from rebootcamp.storage.mongo_schema import apply_schema, declarations, undeclared
 from rebootcamp.storage.sql import db
+from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
 
 # A name for one database of many: that of the first, and eight characters of an id. MongoDB accepts 63 bytes.
@@ -54,6 +55,11 @@ _SESSION: Final = """SET statement_timeout = 0; SET lock_timeout = '2s';
     SET idle_in_transaction_session_timeout = '10min'"""
 _ACQUIRE: Final = sa.text("SELECT pg_advisory_lock(:lock)")
 _SHARE: Final = sa.text("SELECT pg_advisory_lock_shared(:lock)")
+# A number that a database keeps under every name, and that no copy of it has.
+_PLACE: Final = """
+    SELECT system_identifier || '/' || oid AS place
+    FROM pg_control_system(), pg_database WHERE datname = current_database()
+"""
 
 Told = Callable[[str, int], None]
 
@@ -86,7 +92,8 @@ def rebuild(told: Told) -> Rebuilt:
 
     Raises `RebuildRuns`, `Unpaired`, `Unreplayable`, `Incomplete`, `Busy`, `MongoUnavailable`: nothing was switched.
     """
-    with _alone() as connection:
+    # A repair takes back what counts as delivered, of which a replay believes that it only ever grows.
+    with _alone() as connection, exclusive(REPAIR):
         # Migrations wait: they may change what is read here.
         _require(connection, _SHARE, DDL)
         require_pair()
@@ -116,10 +123,11 @@ def sweep() -> None:
         if mark is not None:
             # Switched, and the marks do not say so yet.
             former = mongo.client()[mark["former"]]
-            if _is_of(former, mark["store_id"], IDENTITY):
+            if _holds(former, _id=IDENTITY, store_id=mark["store_id"]):
                 former[META].replace_one({"_id": FORMER}, _mark(FORMER, current), upsert=True)
             current[META].delete_one({"_id": UNFINISHED})
-    _drop_marked(UNFINISHED)
+    # A restore may keep this store's former database, whose last rebuild never came to its end.
+    _drop_marked(_id=UNFINISHED, place=_place())
 
 
 def drop_former() -> list[str]:
@@ -128,7 +136,7 @@ def drop_former() -> list[str]:
     with _alone(), exclusive(DDL, wait="2s"):
         require_pair()
         sweep()
-        return _drop_marked(FORMER)
+        return _drop_marked(_id=FORMER)
 
 
 @contextmanager
@@ -154,7 +162,7 @@ def _create(former: Database[Doc]) -> Database[Doc]:
     fresh = mongo.client()[f"{_base(former.name)}_{uuid4().hex[:8]}"]
     with mongo.guarded(), pymongo.timeout(MONGO_SECONDS):
         # Marked by its first write: whatever a kill leaves is known for what it is.
-        fresh[META].insert_one({**_mark(UNFINISHED, former), "former": former.name})
+        fresh[META].insert_one({**_mark(UNFINISHED, former), "former": former.name, "place": _place()})
         failpoint("rebuild.created")
         apply_schema(fresh)
     return fresh
@@ -211,11 +219,16 @@ def _mark(kind: str, of: Database[Doc]) -> Doc:
     return {**_identity(of), "_id": kind}
 
 
-def _is_of(database: Database[Doc], store_id: str, kind: str) -> bool:
-    return database[META].find_one({"_id": kind, "store_id": store_id}) is not None
+def _place() -> str:
+    row = fetch_one(_PLACE, {})
+    return str(row["place"]) if row else ""
 
 
-def _drop_marked(kind: str) -> list[str]:
+def _holds(database: Database[Doc], **mark: str) -> bool:
+    return database[META].find_one(mark) is not None
+
+
+def _drop_marked(**mark: str) -> list[str]:
     """Drop this store's databases with a mark, never the one in use; return their names."""
     current = mongo.database()
     store_id = _identity(current)["store_id"]
@@ -223,7 +236,7 @@ def _drop_marked(kind: str) -> list[str]:
     with mongo.guarded(), pymongo.timeout(MONGO_SECONDS):
         for name in mongo.client().list_database_names():
             is_other = name != current.name and _base(name) == _base(current.name)
-            if is_other and _is_of(mongo.client()[name], store_id, kind):
+            if is_other and _holds(mongo.client()[name], **mark, store_id=store_id):
                 mongo.client().drop_database(name)
                 dropped.append(name)
     return dropped

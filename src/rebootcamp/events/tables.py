@@ -17,7 +17,7 @@ from rebootcamp.models.sql.eco import EcoContribution, EcoTotal
 from rebootcamp.models.sql.leaderboards import LeaderboardCount, LeaderboardEntry
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.storage.cut import sql_snapshot
-from rebootcamp.storage.locks import BARRIER, REPAIR, exclusive, hold
+from rebootcamp.storage.locks import BARRIER, hold
 from rebootcamp.storage.transactions import transaction
 
 PROJECTED_TABLES: Final = (LeaderboardEntry, LeaderboardCount, EcoTotal, EcoContribution, TeamContribution)
@@ -37,10 +37,20 @@ def mend_tables(told: Callable[[int], None]) -> None:
     """Make every projected table agree with what was delivered; tell how many learners are done.
 
     Boards are compared first, and only those who differ are told anew. Each part is one transaction: a reader sees
-    it as it was or as it must be, and a kill leaves the rest for the next time. Raises `Busy`.
+    it as it was or as it must be, and a kill leaves the rest for the next time. The caller holds `REPAIR`.
     """
-    with exclusive(REPAIR):
-        _mend_tables(told)
+    for _ in mend_counts():
+        failpoint("rebuild.counted")
+    after, done = 0, 0
+    while user_ids := _learners(after):
+        _mend_boards(user_ids)
+        after, done = user_ids[-1], done + len(user_ids)
+        told(done)
+    for make in _recounts:
+        with transaction() as session:
+            _hold_off_relays(session)
+            make(session)
+        failpoint("rebuild.mended")
 
 
 def mend_counts() -> Iterator[int]:
@@ -56,21 +66,6 @@ def mend_counts() -> Iterator[int]:
         with transaction() as session:
             add_counts(session, {key: missing[key] for key in chunk})
         yield len(chunk)
-
-
-def _mend_tables(told: Callable[[int], None]) -> None:
-    for _ in mend_counts():
-        failpoint("rebuild.counted")
-    after, done = 0, 0
-    while user_ids := _learners(after):
-        _mend_boards(user_ids)
-        after, done = user_ids[-1], done + len(user_ids)
-        told(done)
-    for make in _recounts:
-        with transaction() as session:
-            _hold_off_relays(session)
-            make(session)
-        failpoint("rebuild.mended")
 
 
 def allow_minutes(session: Session) -> None:

@@ -21,6 +21,7 @@ from rebootcamp import __version__
 from rebootcamp.config import Settings
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
+from rebootcamp.events.pair import require_pair
 from rebootcamp.integrations import postgresql_tools
 from rebootcamp.integrations.encryption import UnusableKey, parse_recipients
 from rebootcamp.integrations.postgresql_tools import ProgramFailed, pipe, said
@@ -77,12 +78,14 @@ def take_backup(settings: Settings, keep: Keep | None, progress: Progress) -> Ba
     """Copy both stores as they are at one moment, prove the copy, and give it its name.
 
     Raises `BackupRunning`, `NoPlace`, `KeyUnusable`, `CutFailed`, `WindowOver`, `ProgramFailed`, `Busy`,
-    `DatabaseUnavailable`, `MongoUnavailable`; then nothing is left but what the next run sweeps.
+    `Unpaired`, `DatabaseUnavailable`, `MongoUnavailable`; then nothing is left but what the next run sweeps.
     """
     seal = _Seal(settings)
     with opened(settings.backup_dir) as folder:
         folder.sweep()
         folder.require_room()
+        # What belongs to nobody, or to somebody else, is neither written to nor saved in the place of good backups.
+        require_pair()
         _forget_marks()
         # Collections that are made after the cut cannot be read at it.
         with shared(DDL):

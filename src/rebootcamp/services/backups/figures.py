@@ -23,6 +23,8 @@ TABLES: Final = sa.text("""
     SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
     AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = pg_class.oid AND d.deptype = 'e') ORDER BY relname
 """)
+# A collection that is there only while a restore fills or switches the database: a mark, and no content.
+RESTORING: Final = "restoring"
 # Indexes that every collection has, and what only the server that made them needs.
 ALWAYS, OF_THE_SERVER = "_id_", ("v", "ns", "uuid")
 
@@ -78,7 +80,7 @@ def list_collections(database: Database[Doc]) -> dict[str, Description]:
     found = {}
     for listed in database.list_collections(filter={"type": "collection"}):
         name = str(listed["name"])
-        if not name.startswith("system."):
+        if name != RESTORING and not name.startswith("system."):
             indexes = [_plain(dict(index)) for index in database[name].list_indexes() if index["name"] != ALWAYS]
             found[name] = (_plain(listed.get("options", {})), indexes)
     return dict(sorted(found.items()))

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 
 import rebootcamp.models.sql  # noqa: F401  registers every table
 from rebootcamp.config import Settings
+from rebootcamp.events.pair import require_pair
 from rebootcamp.integrations import postgresql_tools
 from rebootcamp.models.mongo.backups import BackupMarkDocument
 from rebootcamp.models.sql.backups import BackupMark
@@ -72,8 +73,9 @@ class SqlDump:
 
 
 def take_plain(settings: Settings, directory: Path) -> None:
-    """Write both files from one cut while the service runs; raise `CutFailed`, `WindowOver`."""
+    """Write both files from one cut while the service runs; raise `CutFailed`, `WindowOver`, `Unpaired`."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_pair()
     window = ask_window()
     try:
         with shared(DDL), common_cut() as cut, within(window):

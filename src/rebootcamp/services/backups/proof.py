@@ -17,7 +17,6 @@ from rebootcamp.models.mongo.backups import BackupMarkDocument
 from rebootcamp.models.sql.backups import BackupMark
 from rebootcamp.services.backups.figures import Tally, list_collections, table_figures
 from rebootcamp.services.backups.manifest import CollectionFigures, Manifest
-from rebootcamp.services.backups.pairs import RESTORING
 from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo import Doc
 
@@ -52,12 +51,11 @@ def prove(manifest: Manifest, session: Session, database: Database[Doc]) -> None
 def _collection_figures(database: Database[Doc]) -> dict[str, CollectionFigures]:
     found = {}
     for name, (options, indexes) in list_collections(database).items():
-        if name != RESTORING:
-            tally = Tally(lambda _: None)
-            batches = cast(Iterable[bytes], database[name].find_raw_batches({}, sort=[("_id", ASCENDING)]))
-            for _ in tally.count(batches):
-                pass
-            found[name] = CollectionFigures(tally.documents, tally.sha256, options, indexes)
+        tally = Tally(lambda _: None)
+        batches = cast(Iterable[bytes], database[name].find_raw_batches({}, sort=[("_id", ASCENDING)]))
+        for _ in tally.count(batches):
+            pass
+        found[name] = CollectionFigures(tally.documents, tally.sha256, options, indexes)
     return found
 
 

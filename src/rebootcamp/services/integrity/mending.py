@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.boards import rewrite, tell
+from rebootcamp.events.pair import require_pair
 from rebootcamp.events.redelivery import deliver_again
 from rebootcamp.events.savings import take_back
 from rebootcamp.models.mongo.quarantine import QuarantinedDocument
@@ -57,13 +59,21 @@ class _Patient:
         return [row for row in self.learner.delivered if row["seq"] not in self.seqs]
 
 
+@contextmanager
+def relays_held_off() -> Iterator[None]:
+    """Hold relays off, and follow the pair in use: it may be another one since it was checked. Raises `Unpaired`."""
+    with exclusive(BARRIER):
+        require_pair()
+        yield
+
+
 def mend_learner(user_id: int) -> list[str]:
     """Mend what is stored of a learner, and say what was done. Raises `Busy`.
 
     Relays wait meanwhile, and so do the learner's own commands: some milliseconds. The outbox comes first, so that
     a kill at any point leaves what the next repair, or any relay, goes on with.
     """
-    with exclusive(BARRIER):
+    with relays_held_off():
         with transaction() as session:
             patient = _admit(session, user_id)
             actions = list(_mend(patient)) if patient else []

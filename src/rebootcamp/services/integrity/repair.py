@@ -36,14 +36,14 @@ from rebootcamp.services.integrity.invariants import (
     OUTBOX,
     SCHEMA,
 )
-from rebootcamp.services.integrity.mending import REASON, mend_learner
+from rebootcamp.services.integrity.mending import REASON, mend_learner, relays_held_off
 from rebootcamp.services.integrity.report import Finding, Report
 from rebootcamp.services.integrity.sources import OWNERS
 from rebootcamp.services.integrity.stores import IDENTITY, catalogue_faults, is_refused, owner_of, refused
 from rebootcamp.services.integrity.totals import COUNTED, members_off
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, sql_snapshot
-from rebootcamp.storage.locks import BARRIER, REPAIR, exclusive
+from rebootcamp.storage.locks import DDL, REPAIR, exclusive
 from rebootcamp.storage.mongo_schema import apply_schema
 from rebootcamp.storage.transactions import transaction
 
@@ -64,7 +64,8 @@ class RepairRunning(DomainError):
     code = "repair_running"
     title = Text("Repair under way", "Réparation en cours")
     detail = Text(
-        "Another repair is at work; try again later.", "Une autre réparation est en cours ; réessayez plus tard."
+        "A repair or a rebuild is at work; try again later.",
+        "Une réparation ou une reconstruction est en cours ; réessayez plus tard.",
     )
 
 
@@ -117,7 +118,7 @@ def _mend_learner(user_id: int) -> Iterator[str]:
 
 
 def _mend_outbox(user_id: int | None) -> Iterator[str]:
-    with exclusive(BARRIER), transaction() as session:
+    with relays_held_off(), transaction() as session:
         renamed, orphans = rename_waiting(session, user_id), list_orphans(session, user_id)
         for row in orphans:
             document = {name: value if isinstance(value, int) else str(value) for name, value in row.items()}
@@ -138,7 +139,7 @@ def _put_misplaced_aside() -> Iterator[str]:
         found = [(name, document["_id"], owner_of(name, document)) for name, document in refused(None)]
     misplaced = [(name, key) for name, key, owner in found if name in OWNERS and owner is None]
     for start in range(0, len(misplaced), CHUNK):
-        with exclusive(BARRIER):
+        with relays_held_off():
             # A relay may have corrected it since.
             chunk = [(name, key) for name, key in misplaced[start : start + CHUNK] if is_refused(name, key)]
             for name, key in chunk:
@@ -148,7 +149,7 @@ def _put_misplaced_aside() -> Iterator[str]:
 
 
 def _mend_catalogue() -> Iterator[str]:
-    with exclusive(BARRIER), transaction() as session:
+    with relays_held_off(), transaction() as session:
         faults = list(catalogue_faults(Cut(session, None)))
         codes = [code for code, _ in faults]
         session.execute(sa.update(BadgeDefinition).where(BadgeDefinition.code.in_(codes)).values(projected_version=0))
@@ -191,9 +192,14 @@ def _count_members(session: Session, group_id: int) -> None:
 
 
 def _mend_schema() -> Iterator[str]:
-    with mongo.guarded(), pymongo.timeout(LONG_SECONDS):
-        apply_schema(mongo.database())
-    yield "schema: validators and indexes applied"
+    try:
+        # A collection that is made while a backup reads cannot be read at its cut.
+        with exclusive(DDL, wait="2s"), mongo.guarded(), pymongo.timeout(LONG_SECONDS):
+            apply_schema(mongo.database())
+    except Busy:
+        yield "schema: a backup or a rebuild is at work, left for later"
+    else:
+        yield "schema: validators and indexes applied"
 
 
 _PARTS: Final = {
