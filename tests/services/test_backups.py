@@ -29,9 +29,10 @@ from rebootcamp.services.backups.folders import opened
 from rebootcamp.services.backups.manifest import load_manifest
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, DDL, exclusive, share, shared
+from rebootcamp.storage.mongo_schema import apply_schema, undeclared
 from rebootcamp.storage.transactions import transaction
 from tests.factories import complete, drain, make_badge, make_challenge
-from tests.relay.tools import close_breaker, fault, in_threads, journal_size, make_learners
+from tests.relay.tools import close_breaker, execute, fault, in_threads, journal_size, make_learners, until
 from tests.services.backups import Bench, silent
 from tests.services.test_integrity import sound_stores
 
@@ -93,6 +94,22 @@ def test_rows_restored_from_the_dump_have_the_hashes_of_the_manifest(bench: Benc
     admin.close()
 
 
+def test_tables_that_are_not_ours_are_copied_too(bench: Bench) -> None:
+    names = ("Odd", "two words", 'with "quotes"')
+    try:
+        for name in names:
+            quoted = name.replace('"', '""')
+            execute(f'CREATE TABLE "{quoted}" (it text)')
+            execute(f'INSERT INTO "{quoted}" VALUES (:a), (:b), (:c)', a="a", b="two\nlines\\", c="\\.")
+        backup = bench.take()
+        assert {name: backup.manifest.tables[name].rows for name in names} == dict.fromkeys(names, 3)
+        verify_backup(backup.path, bench.settings)
+    finally:
+        for name in names:
+            quoted = name.replace('"', '""')
+            execute(f'DROP TABLE IF EXISTS "{quoted}"')
+
+
 def test_backups_of_a_busy_service_are_of_one_moment(committed_db: Flask, bench: Bench) -> None:
     make_badge("first_step")
     make_badge("tenth_step", at_least=10)
@@ -144,11 +161,48 @@ def test_a_backup_waits_for_the_batch_that_is_under_way(committed_db: Flask, ben
     in_threads(committed_db, carry, back_up)
 
 
-def test_tables_do_not_change_while_they_are_copied() -> None:
-    with shared(DDL), pytest.raises(Busy), exclusive(DDL, "100ms"):
-        pass
+def test_tables_and_collections_do_not_change_while_they_are_copied(committed_db: Flask, bench: Bench) -> None:
+    mongo.database().command("collMod", "history", validationLevel="moderate")
+
+    def back_up() -> float:
+        with fault({"times": 1}, failCommands=["find"], blockConnection=True, blockTimeMS=1500, **of_history()):
+            bench.take()
+        return time.monotonic()
+
+    def prepare() -> float:
+        until(lambda: locks_held() == 1 and (bench.settings.backup_dir / ".lock").exists())
+        with pytest.raises(Busy), exclusive(DDL, "100ms"):
+            pass
+        assert committed_db.test_cli_runner().invoke(args=["mongo-init"]).exit_code == 0
+        return time.monotonic()
+
+    copied, prepared = in_threads(committed_db, back_up, prepare)
+    assert prepared > copied - 1
+    assert undeclared(mongo.database()) == []
     with exclusive(DDL), pytest.raises(Busy), shared(DDL, "100ms"):
         pass
+
+
+def test_a_switch_of_the_pair_just_before_the_cut_is_followed(bench: Bench) -> None:
+    """As a rebuild does it; the name that this process read before is stale when the barrier is up."""
+    sound_stores()
+    former = mongo.database()
+    fresh = mongo.client()[f"{former.name}_0123abcd"]
+    mongo.client().drop_database(fresh.name)
+    apply_schema(fresh)
+    for name in former.list_collection_names():
+        if documents := list(former[name].find()):
+            fresh[name].insert_many(documents)
+    former["history"].delete_many({})
+    execute("UPDATE app_meta SET mongo_database = :name", name=fresh.name)
+    try:
+        told = bench.take().manifest
+        assert (told.mongo_database, told.check.findings) == (fresh.name, 0)
+        assert told.collections["history"].documents == fresh["history"].count_documents({}) > 0
+    finally:
+        execute("UPDATE app_meta SET mongo_database = :name", name=former.name)
+        mongo.forget()
+        mongo.client().drop_database(fresh.name)
 
 
 def of_history() -> dict[str, str]:

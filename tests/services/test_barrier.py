@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -9,7 +10,8 @@ from flask import Flask
 
 from rebootcamp.core.errors import Busy
 from rebootcamp.storage.cut import common_cut
-from rebootcamp.storage.locks import BARRIER, barrier, exclusive, try_exclusive
+from rebootcamp.storage.locks import BARRIER, barrier, exclusive, share, try_exclusive
+from rebootcamp.storage.transactions import transaction
 from tests.relay.tools import in_threads
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -48,6 +50,26 @@ def test_lifting_twice_is_noticed() -> None:
         held.lift()
         with pytest.raises(Busy):
             held.lift()
+
+
+def test_a_batch_longer_than_one_attempt_is_waited_for(committed_db: Flask) -> None:
+    is_held = threading.Event()
+
+    def carry() -> float:
+        with transaction() as session:
+            share(session, BARRIER)
+            is_held.set()
+            time.sleep(2.6)
+        return 0
+
+    def wait() -> float:
+        is_held.wait(5)
+        started = time.monotonic()
+        with barrier() as held:
+            held.lift()
+        return time.monotonic() - started
+
+    assert in_threads(committed_db, carry, wait)[1] > 2
 
 
 def test_two_barriers_follow_one_another(committed_db: Flask) -> None:

@@ -73,12 +73,14 @@ def test_one_changed_bit_in_any_file_is_noticed(bench: Bench, sealed: Bench, is_
 @pytest.mark.parametrize("name", ["postgresql.dump", "mongo/history.bson.gz"])
 @pytest.mark.parametrize("is_told", [False, True])
 def test_a_truncated_file_is_noticed_even_where_the_manifest_agrees(bench: Bench, name: str, is_told: bool) -> None:
-    folder = bench.copy(bench.take())
-    content = (folder / name).read_bytes()
-    (folder / name).write_bytes(content[: len(content) * 2 // 3])
-    if is_told:
-        retell(folder)
-    assert name in refused(bench, folder, FileDamaged)
+    backup = bench.take()
+    for lost in (3, 0.3, 0.9):
+        folder = bench.copy(backup)
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: -lost if isinstance(lost, int) else -int(len(content) * lost)])
+        if is_told:
+            retell(folder)
+        assert name in refused(bench, folder, FileDamaged)
 
 
 def test_documents_that_the_manifest_does_not_tell_are_noticed(bench: Bench) -> None:
@@ -87,6 +89,10 @@ def test_documents_that_the_manifest_does_not_tell_are_noticed(bench: Bench) -> 
     raw = gzip.decompress(file.read_bytes())
     for content in (raw + raw, raw[:-1], raw + b"\0", raw[:40] + b"\xff" + raw[41:], b""):
         file.write_bytes(gzip.compress(content))
+        retell(folder)
+        assert "mongo/awards.bson.gz" in refused(bench, folder, FileDamaged)
+    for content in (gzip.compress(raw) + b"more", gzip.compress(raw) * 2):
+        file.write_bytes(content)
         retell(folder)
         assert "mongo/awards.bson.gz" in refused(bench, folder, FileDamaged)
     file.write_bytes(gzip.compress(raw))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from rebootcamp.models.mongo.backups import BackupMarkDocument
 from rebootcamp.models.sql.backups import BackupMark
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.services.backups.errors import CutFailed, KeyUnusable
-from rebootcamp.services.backups.figures import Description, Tally, list_collections, stream_documents, table_figures
+from rebootcamp.services.backups.figures import Tally, list_collections, stream_documents, table_figures
 from rebootcamp.services.backups.folders import Folder, Keep, opened
 from rebootcamp.services.backups.manifest import (
     DUMP,
@@ -146,7 +146,6 @@ class _Copy:
     def run(self) -> Manifest:
         """Copy, then write the manifest. Raises `SnapshotGone` when it has to be done again."""
         started = time.monotonic()
-        described = list_collections(mongo.database())
         self._progress("cut", 0, 1)
         with ExitStack() as stack:
             # What is encrypted here cannot be read here: it is read while it passes.
@@ -158,7 +157,7 @@ class _Copy:
             failpoint("backup.cut")
             self._require_mark(cut)
             dumping = stack.enter_context(self._dumping(cut, proof))
-            collections = self._export(cut, described)
+            collections = self._export(cut)
             failpoint("backup.exported")
             manifest = self._describe(cut, collections)
             self._files[DUMP + self._suffix] = dumping.result()
@@ -178,9 +177,10 @@ class _Copy:
         if newest != self._bid or shown is None or shown["_id"] != str(self._bid):
             raise CutFailed(reason="the newest mark is not that of this backup")
 
-    def _export(self, cut: Cut, described: Mapping[str, Description]) -> dict[str, CollectionFigures]:
+    def _export(self, cut: Cut) -> dict[str, CollectionFigures]:
         """Write every collection; return its figures."""
         database, found = mongo.database(), {}
+        described = list_collections(database)
         total = sum(database[name].estimated_document_count() for name in described)
         tally = Tally(lambda done: self._progress("mongodb", done, max(done, total)))
         for name, (options, indexes) in described.items():

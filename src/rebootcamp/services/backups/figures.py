@@ -18,9 +18,11 @@ from rebootcamp.services.backups.streams import lengths
 from rebootcamp.storage.cut import FORMS, Cut
 from rebootcamp.storage.mongo import Doc
 
-TABLES: Final = sa.text(
-    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname"
-)
+# What an extension brings along is no part of a dump.
+TABLES: Final = sa.text("""
+    SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = pg_class.oid AND d.deptype = 'e') ORDER BY relname
+""")
 # Indexes that every collection has, and what only the server that made them needs.
 ALWAYS, OF_THE_SERVER = "_id_", ("v", "ns", "uuid")
 

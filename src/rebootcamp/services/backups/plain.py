@@ -41,7 +41,7 @@ from rebootcamp.storage.transactions import transaction
 SQL_FILE, MONGO_FILE = "rebootcamp.sql", "mongo.json"
 MONGO_FORMAT, MONGO_VERSION = "rebootcamp-mongo", 1
 CANONICAL: Final = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)
-IDENTITY: Final = "meta"
+IDENTITY, STORE = "meta", "store"
 LOAD_SECONDS: Final = 600
 # Secrets of devices, remembered answers, wrong ones, and marks of backups that these files are not.
 LEFT_OUT: Final = frozenset({"refresh_tokens", "idempotency_keys", "answer_attempts", BackupMark.__tablename__})
@@ -100,7 +100,9 @@ def write_mongo(cut: Cut, file: TextIO, identity: Identity) -> None:
     shown = [one["collection"] for one in declarations() if one["collection"] != BackupMarkDocument.collection_name]
     for number, name in enumerate(shown):
         file.write(f'"{name}": [\n')
-        for line, document in enumerate(mongo.database()[name].find({}, session=cut.mongo).sort("_id", 1)):
+        # Of the marks in `meta` only the identity is told: the others are about this server.
+        wanted = {"_id": STORE} if name == IDENTITY else {}
+        for line, document in enumerate(mongo.database()[name].find(wanted, session=cut.mongo).sort("_id", 1)):
             changed = {**document, "store_id": str(identity.store_id)} if name == IDENTITY else document
             file.write(",\n" if line else "")
             file.write(json_util.dumps(changed, json_options=CANONICAL, ensure_ascii=False, separators=(",", ":")))

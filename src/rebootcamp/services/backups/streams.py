@@ -30,7 +30,7 @@ LEVEL: Final = 3
 SMALLEST_DOCUMENT, LENGTH_BYTES = 5, 4
 # Every document that MongoDB can hold can be read, years that Python does not know included.
 LENIENT: Final[CodecOptions[Any]] = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-COPY: Final = re.compile(rb'^COPY public\."?([^" ]+)"? \(.*\) FROM stdin;\n$')
+COPY: Final = re.compile(rb'^COPY public\.(\w+|"(?:[^"]|"")+") \(.*\) FROM stdin;\n$')
 END_OF_COPY: Final = b"\\.\n"
 
 
@@ -279,7 +279,7 @@ class Dump:
         lines = iter(pipe(self._process.stdout))
         for line in lines:
             if found := COPY.match(line):
-                name = found[1].decode()
+                name = _unquoted(found[1].decode())
                 self.rows[name] = 0
                 for row in lines:
                     if row == END_OF_COPY:
@@ -287,3 +287,7 @@ class Dump:
                     self.rows[name] += 1
                     if name == self._watched:
                         self.watched.append(row.decode().rstrip("\n"))
+
+
+def _unquoted(identifier: str) -> str:
+    return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier
