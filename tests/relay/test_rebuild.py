@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -36,6 +37,7 @@ from tests.relay.tools import (
     journal_size,
     make_learners,
     started,
+    until,
     waiting,
 )
 from tests.relay.workers import Workers
@@ -344,10 +346,11 @@ def test_rebuild_while_a_relay_writers_and_readers_run_hides_nothing(committed_d
 def test_a_running_rebuild_killed_at_any_moment_leaves_a_pair(committed_db: Flask) -> None:
     told_stories(6)
     size = journal_size()
-    for tenths in range(4):
+    for pause in (0, 0.02, 0.05, 0.1, 0.2):
+        before = set(rebuilt_names())
         with started(committed_db, "rebuild") as working:
-            # Starting takes about a second, the work itself some tenths of one.
-            threading.Event().wait(0.9 + tenths / 7)
+            until(lambda known=before: set(rebuilt_names()) - known)
+            time.sleep(pause)
             working.kill()
         mongo.forget()
         assert_stores_agree()
