@@ -30,6 +30,8 @@ BEFORE_THE_SWITCH = (
     "before_switch",
 )
 RANDOM_KILLS = 15
+# The first schema whose backups can be taken.
+OLDER = "0011"
 
 
 @pytest.fixture(scope="module")
@@ -270,6 +272,20 @@ def test_sealed_backups_are_restored_by_who_has_the_keys(shop: Shop, settings: S
         assert done.status == 0, done.output
     found = shop.stores.seen()
     assert (found.events, found.emails) == (before.events, before.emails)
+
+
+def test_a_backup_of_an_older_version_is_brought_to_the_present_schema(settings: Settings, tmp_path: Path) -> None:
+    older = create_pair(settings, "older")
+    stores = Stores(older)
+    (present,) = stores.sql("SELECT version_num FROM alembic_version")
+    with commands_on(older, tmp_path) as commands:
+        assert commands.run("db", "downgrade", OLDER).status == 0
+        assert commands.run("backup").status == 0
+        done = commands.run("restore", "--force")
+        assert done.status == 0, done.output
+        assert stores.sql("SELECT version_num FROM alembic_version") == [present]
+        assert stores.sql("SELECT version_num FROM alembic_version", done.told["old"]) == [(OLDER,)]
+        assert commands.run("check").status == 0
 
 
 def test_one_restore_at_a_time(shop: Shop, grown: Seen) -> None:

@@ -64,12 +64,14 @@ class Settled:
 
 def settle(relay: Relay, known_findings: int, erasure_log: Path) -> Settled:
     """Bring the restored pair, which is this process's own, to where it may be used; raise `NotSound`."""
-    _require_sound(check_stores(), known_findings)
+    report = check_stores()
+    _require_sound(report, known_findings)
     failpoint("restore.settling")
     erased = replay_erasures(erasure_log)
     delivered = relay.drain()
-    report = check_stores()
-    _require_sound(report, known_findings)
+    if erased or delivered:
+        report = check_stores()
+        _require_sound(report, known_findings)
     return Settled(erased, delivered, report.learners, report.events, report.pending, len(report.findings))
 
 
