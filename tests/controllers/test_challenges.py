@@ -34,6 +34,7 @@ CHALLENGE = {
     "reward_badge",
     "joined",
     "advance",
+    "is_counting",
     "window",
     "translations",
     "version",
