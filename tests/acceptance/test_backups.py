@@ -26,7 +26,8 @@ from tests.acceptance.service import Service, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 FAILPOINTS = ("half_marked", "marked", "cut", "exported", "dumped", "described", "before_rename", "after_rename")
-KILLS = 20
+# More of them, and under load: `make chaos`.
+KILLS = 8
 KILLED = -signal.SIGKILL
 
 
