@@ -135,7 +135,7 @@ def _rules(active: Sequence[LintedBadge], world: World, given: Collection[str | 
             yield _finding(WARNING, badge, Obstacle("asks_nothing", nothing))
 
 
-def _given(open_ones: Iterable[LintedChallenge], world: World) -> frozenset[str | None]:
+def _given(open_ones: Sequence[LintedChallenge], world: World) -> frozenset[str | None]:
     """Return the badges of challenges that can be completed."""
     return frozenset(one.reward_badge for one, found in _outlooks(open_ones, world) if not found.blocking)
 
