@@ -7,7 +7,7 @@ import pytest
 from rebootcamp.services import badges
 from rebootcamp.services.integrity import check_stores
 from rebootcamp.storage.sql import db
-from tests.factories import admin, drain, judge_the_past
+from tests.factories import admin, complete, drain, judge_the_past, make_challenge
 from tests.factories import make_badge as add_badge
 from tests.relay.tools import execute
 from tests.services.stories import counted, do, edit, holders, learners, on, revoke
@@ -55,6 +55,15 @@ def test_a_badge_that_could_not_fall_when_its_facts_did_is_no_fault() -> None:
     assert holders("twice") == {ada.user_id}
     assert alarms() == []
     badges.update_badge(admin(), "twice", {"is_revocable": True}, None)
+    assert alarms() == []
+
+
+def test_a_badge_of_a_challenge_is_told_before_its_rule_has_judged_anybody() -> None:
+    (ada,) = learners(1)
+    add_badge("gift", criteria=counted(3, distinct="local_date"), is_revocable=False)
+    revoke(complete(ada, make_challenge(reward_badge="gift")))
+    badges.update_badge(admin(), "gift", {"is_revocable": True}, None)
+    assert holders("gift") == {ada.user_id}
     assert alarms() == []
 
 

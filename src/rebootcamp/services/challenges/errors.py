@@ -72,8 +72,10 @@ class ChallengeInUse(DomainError):
     code = "challenge_in_use"
     title = Text("Challenge already completed by somebody", "Défi déjà réalisé")
     detail = Text(
-        "Its category, difficulty and cadence are fixed once somebody completed it; archive it and create another.",
-        "Sa catégorie, sa difficulté et sa cadence sont figées dès qu'une personne l'a réalisé ; "
+        "What completions were counted by (category, difficulty, cadence; of a timed one its criteria, window, joining "
+        "and target) and the badge that it gives are fixed once somebody completed it; archive it and create another.",
+        "Ce qui a compté pour les réussites (catégorie, difficulté, cadence ; pour un défi à durée, ses critères, sa "
+        "période, la participation et la cible) et le badge qu'il donne sont figés dès qu'une personne l'a réalisé ; "
         "archivez-le et créez-en un autre.",
     )
 

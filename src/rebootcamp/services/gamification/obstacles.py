@@ -21,6 +21,7 @@ from rebootcamp.services.gamification.criteria import (
     Total,
 )
 from rebootcamp.services.gamification.measures import Measure
+from rebootcamp.services.gamification.reach import SHORTEST
 from rebootcamp.services.gamification.vocabulary import EVENTS
 
 # The most periods of a cadence that a window of one grain can touch.
@@ -31,7 +32,6 @@ _TOUCHED: Final = {
     "season": {"daily": 92, "weekly": 15, "monthly": 3, "seasonal": 1},
     "year": {"daily": 366, "weekly": 54, "monthly": 12, "seasonal": 5},
 }
-_SHORTEST: Final = {"daily": 1, "weekly": 7, "monthly": 28, "seasonal": 90}
 
 
 @dataclass(frozen=True)
@@ -197,10 +197,10 @@ def _narrowest(measure: Measure, within: int | None) -> int | None:
 
 def _times(cadence: str, grain: str | None, within: int | None) -> int | None:
     """Return how often a challenge can be completed in a window; None without limit."""
-    if cadence not in _SHORTEST:
+    if cadence not in SHORTEST:
         return 1
     if within is not None:
-        return 1 + (within - 2 + _SHORTEST[cadence]) // _SHORTEST[cadence]
+        return 1 + (within - 2 + SHORTEST[cadence]) // SHORTEST[cadence]
     return _TOUCHED[grain][cadence] if grain else None
 
 

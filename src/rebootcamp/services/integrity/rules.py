@@ -54,7 +54,8 @@ def missed(learner: Learner, world: World, standing: Standing) -> set[str]:
 
 
 def _rule(world: World, standing: Standing, code: str) -> Criterion:
-    badge = world.rules.judging(code, standing.held[code]["rule"], standing.measured)
+    # What a challenge gave is judged before its rule has counted everybody.
+    badge = world.rules.known(code, standing.held[code]["rule"])
     if badge is None:
         raise LookupError(code)
     return badge.rule
