@@ -102,6 +102,19 @@ def test_who_is_erased_during_a_restore_stays_erased(shop: Shop) -> None:
     shop.check()
 
 
+def test_who_was_erased_since_a_restore_can_be_erased_on_the_way_back(shop: Shop) -> None:
+    (email, *_) = (email for email in shop.saved.emails if "erased" not in email)
+    old = shop.run("restore", "--force").told["old"]
+    shop.erase(email)
+    shop.stores.rename(shop.stores.name, f"{shop.stores.name}_wrong")
+    shop.stores.rename(old, shop.stores.name)
+    assert email in shop.stores.seen().emails
+    assert "1 accounts erased again" in shop.run("accounts", "erase-again").output
+    assert email not in shop.stores.seen().emails
+    shop.run("relay", "--once")
+    shop.check()
+
+
 def test_who_was_erased_before_a_killed_restore_is_finished_stays_erased(shop: Shop) -> None:
     (email, *_) = (email for email in shop.saved.emails if "erased" not in email)
     assert shop.run("restore", "--force", failpoints="restore.switched").status == KILLED
