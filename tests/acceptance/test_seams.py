@@ -7,11 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
 from rebootcamp.config import Settings
+from rebootcamp.core import clock
 from rebootcamp.events.rebuild import rebuild
+from rebootcamp.integrations.erasure_log import Erasure, append_erasure
 from rebootcamp.services.backups import find_backup
 from rebootcamp.services.backups.loading import Source, open_source
 from rebootcamp.services.backups.pairs import Place
@@ -99,14 +102,26 @@ def test_who_is_erased_during_a_restore_stays_erased(shop: Shop) -> None:
     shop.check()
 
 
+def test_who_was_erased_since_a_restore_can_be_erased_on_the_way_back(shop: Shop) -> None:
+    (email, *_) = (email for email in shop.saved.emails if "erased" not in email)
+    old = shop.run("restore", "--force").told["old"]
+    shop.erase(email)
+    shop.stores.rename(shop.stores.name, f"{shop.stores.name}_wrong")
+    shop.stores.rename(old, shop.stores.name)
+    assert email in shop.stores.seen().emails
+    assert "1 accounts erased again" in shop.run("accounts", "erase-again").output
+    assert email not in shop.stores.seen().emails
+    shop.run("relay", "--once")
+    shop.check()
+
+
 def test_who_was_erased_before_a_killed_restore_is_finished_stays_erased(shop: Shop) -> None:
     (email, *_) = (email for email in shop.saved.emails if "erased" not in email)
     assert shop.run("restore", "--force", failpoints="restore.switched").status == KILLED
     (old,) = (name for name in shop.stores.names() if "_old_" in name)
-    who = f"SELECT id, now(), (SELECT store_id FROM app_meta) FROM users WHERE email = '{email}'"
-    ((user_id, at, store_id),) = shop.stores.sql(who, old)
-    line = f'{{"user_id":{user_id},"store_id":"{store_id}","erased_at":"{at.isoformat()}"}}\n'
-    (shop.place / "erasures.jsonl").write_text(line, encoding="utf-8")
+    who = f"SELECT id, created_at, (SELECT store_id::text FROM app_meta) FROM users WHERE email = '{email}'"
+    ((user_id, created_at, store_id),) = shop.stores.sql(who, old)
+    append_erasure(shop.place / "erasures.jsonl", Erasure(user_id, UUID(store_id), created_at, clock.now()))
     done = shop.run("restore", "--force")
     assert (done.status, done.told["erased"]) == (0, 1), done.output
     assert email not in shop.stores.seen().emails

@@ -161,10 +161,14 @@ def test_the_log_holds_ids_only_and_is_its_owners_alone(log: Path) -> None:
     erase_account(canary.user_id, log)
     assert erase_account(canary.user_id, log) is False
     (line,) = log.read_text(encoding="utf-8").splitlines()
-    erased_at = db.session.get_one(User, canary.user_id).erased_at
-    assert erased_at is not None
-    store_id = db.session.scalars(sa.select(AppMeta.store_id)).one()
-    assert json.loads(line) == {"user_id": canary.user_id, "store_id": str(store_id), "erased_at": clock.iso(erased_at)}
+    user = db.session.get_one(User, canary.user_id)
+    assert user.erased_at is not None
+    assert json.loads(line) == {
+        "user_id": canary.user_id,
+        "store_id": str(db.session.scalars(sa.select(AppMeta.store_id)).one()),
+        "created_at": clock.iso(user.created_at),
+        "erased_at": clock.iso(user.erased_at),
+    }
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
@@ -208,12 +212,19 @@ def test_a_restore_brings_nobody_back(log: Path) -> None:
 
 def test_a_newcomer_who_was_given_the_id_of_an_erased_person_stays(log: Path) -> None:
     newcomer = make_actor()
-    store_id = db.session.scalars(sa.select(AppMeta.store_id)).one()
-    append_erasure(log, Erasure(newcomer.user_id, store_id, clock.now() - timedelta(hours=1)))
-    append_erasure(log, Erasure(999_999, store_id, clock.now()))
+    entry = entry_of(newcomer.user_id)
+    # The other was erased later than the newcomer joined: a restore may bring back what is newer than what it replaces.
+    append_erasure(log, replace(entry, created_at=entry.created_at - timedelta(hours=1)))
+    append_erasure(log, replace(entry, user_id=999_999))
     assert replay_erasures(log) == 0
-    append_erasure(log, Erasure(newcomer.user_id, store_id, clock.now()))
+    append_erasure(log, entry)
     assert replay_erasures(log) == 1
+
+
+def entry_of(user_id: int) -> Erasure:
+    """Return the line of an account that is erased now."""
+    store_id = db.session.scalars(sa.select(AppMeta.store_id)).one()
+    return Erasure(user_id, store_id, db.session.get_one(User, user_id).created_at, clock.now())
 
 
 def test_the_log_of_another_store_erases_nobody(log: Path) -> None:
@@ -235,8 +246,7 @@ def test_the_last_administrator_stays_but_a_restored_one_does_not(log: Path) -> 
     with pytest.raises(LastAdmin):
         erase_account(root.user_id, log)
     assert not log.exists()
-    store_id = db.session.scalars(sa.select(AppMeta.store_id)).one()
-    append_erasure(log, Erasure(root.user_id, store_id, clock.now()))
+    append_erasure(log, entry_of(root.user_id))
     assert replay_erasures(log) == 1
 
 

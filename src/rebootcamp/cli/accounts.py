@@ -16,7 +16,7 @@ from rebootcamp.core.errors import DomainError, InvalidField, Kind
 from rebootcamp.core.permissions import ROLES, canonical_role
 from rebootcamp.schemas.accounts import AccountCreate
 from rebootcamp.services import accounts
-from rebootcamp.services.erasures import erase_account
+from rebootcamp.services.erasures import erase_account, replay_erasures
 
 admin = AppGroup("admin", help="Name administrators.")
 # Under another name than the module of the services.
@@ -61,6 +61,14 @@ def erase(who: str, yes: bool) -> None:
             click.confirm(f"Erase account {user_id}? Nothing brings it back.", abort=True)
         is_new = erase_account(user_id, log)
     click.echo(f"account {user_id} {'is erased' if is_new else 'was erased before'}; noted in {log}")
+
+
+@accounts_group.command("erase-again")
+def erase_again() -> None:
+    """Erase whoever the log of erasures names and an older database brought back; restores do so by themselves."""
+    log = current_app.config["REBOOTCAMP"].erasure_log
+    with one_line(), _explained():
+        click.echo(f"{replay_erasures(log)} accounts erased again; noted in {log}")
 
 
 def _password(file: TextIO | None) -> str:

@@ -1,6 +1,6 @@
 """The log of erased accounts: a file outside of the backups, so that no restore brings anybody back.
 
-One JSON object a line, in ids only: `{"user_id", "store_id", "erased_at"}`.
+One JSON object a line, in ids only: `{"user_id", "store_id", "created_at", "erased_at"}`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ class ErasureLogUnusable(DomainError):
 
 @dataclass(frozen=True)
 class Erasure:
-    """Who was erased, of which store, and when."""
+    """Who was erased, of which store, and when. After a restore ids are given anew: `created_at` says whose it was."""
 
     user_id: int
     store_id: UUID
+    created_at: datetime
     erased_at: datetime
 
 
@@ -70,7 +71,8 @@ def read_erasures(file: Path) -> list[Erasure]:
 def _read(file: Path, number: int, line: bytes) -> Erasure:
     try:
         entry = loads(line)
-        return Erasure(int(entry["user_id"]), UUID(entry["store_id"]), clock.parse(entry["erased_at"]))
+        created_at, erased_at = (clock.parse(entry[name]) for name in ("created_at", "erased_at"))
+        return Erasure(int(entry["user_id"]), UUID(entry["store_id"]), created_at, erased_at)
     except (ValueError, KeyError, TypeError) as error:
         raise ErasureLogUnusable(file=file, reason=f"line {number}") from error
 

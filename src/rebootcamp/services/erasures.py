@@ -55,7 +55,7 @@ def erase_account(user_id: int, log: Path) -> bool:
         erased_at = user.erased_at or clock.now()
         if is_new:
             _erase(session, user, erased_at)
-        erasure = Erasure(user_id, _store_id(session), erased_at)
+        erasure = Erasure(user_id, _store_id(session), clock.to_milliseconds(user.created_at), erased_at)
         if is_new or erasure not in read_erasures(log):
             append_erasure(log, erasure)
         failpoint("erasure.logged")
@@ -63,25 +63,23 @@ def erase_account(user_id: int, log: Path) -> bool:
 
 
 def replay_erasures(log: Path) -> int:
-    """Erase again whoever came back with a restored store; return how many did. Goes before the relay drains.
-
-    Ids are given anew after a restore: whoever joined later than the erasure under the same id is somebody else.
-    """
+    """Erase again whoever came back with a restored store; return how many did. Goes before the relay drains."""
     with transaction() as session:
-        latest = _latest(read_erasures(log), _store_id(session))
-        came_back = sa.select(User.id, User.created_at).where(User.id.in_(latest), User.erased_at.is_(None))
+        erased = _erased(read_erasures(log), _store_id(session))
+        wanted = {user_id for user_id, _ in erased}
+        came_back = sa.select(User.id, User.created_at).where(User.id.in_(wanted), User.erased_at.is_(None))
         rows = session.execute(came_back.order_by(User.id)).all()
-    due = [row.id for row in rows if row.created_at <= latest[row.id]]
-    for user_id in due:
+    due = [key for row in rows if (key := (row.id, clock.to_milliseconds(row.created_at))) in erased]
+    for key in due:
         with transaction() as session:
-            lock_line(user_id)
-            _erase(session, hold_account(user_id), latest[user_id])
+            lock_line(key[0])
+            _erase(session, hold_account(key[0]), erased[key])
     return len(due)
 
 
-def _latest(erasures: Iterable[Erasure], store_id: UUID) -> dict[int, datetime]:
-    own = sorted((entry.erased_at, entry.user_id) for entry in erasures if entry.store_id == store_id)
-    return {user_id: erased_at for erased_at, user_id in own}
+def _erased(erasures: Iterable[Erasure], store_id: UUID) -> dict[tuple[int, datetime], datetime]:
+    """Return when whom: an id alone does not say who, for after a restore it may be given to somebody else."""
+    return {(entry.user_id, entry.created_at): entry.erased_at for entry in erasures if entry.store_id == store_id}
 
 
 def _store_id(session: Session) -> UUID:

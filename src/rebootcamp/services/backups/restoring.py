@@ -123,13 +123,13 @@ class Restore:
 
     def _swap(self) -> None:
         databases, target = self.place.databases, self.target
-        with closing(connect(self.place.url, target.name)) as connection:
-            # No backup and no migration may be cut off in the middle.
-            hold(connection, DDL, LOCK_WAIT)
-            # A rebuild may have given it another half since this began.
-            before = replace(self._mark(OLD), mongo_database=look_at_live(self.place).mongo_database or "")
-            databases.close(target.name, target.new, self._mark(SWITCHING))
         try:
+            with closing(connect(self.place.url, target.name)) as connection:
+                # No backup and no migration may be cut off in the middle.
+                hold(connection, DDL, LOCK_WAIT)
+                # A rebuild may have given it another half since this began.
+                before = replace(self._mark(OLD), mongo_database=look_at_live(self.place).mongo_database or "")
+                databases.close(target.name, target.new, self._mark(SWITCHING))
             failpoint("restore.closed")
             time.sleep(QUIET_SECONDS)
             databases.swap(target.name, target.new, target.old, (self._mark(SWITCHED), before))
