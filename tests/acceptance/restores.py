@@ -31,6 +31,9 @@ from rebootcamp.core import failpoints
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.services import tokens
 from rebootcamp.services.backups import Manifest
+from rebootcamp.services.backups.loading import open_source
+from rebootcamp.services.backups.pairs import Place
+from rebootcamp.services.backups.restoring import Restore, begin
 from rebootcamp.services.erasures import erase_account
 from rebootcamp.storage import mongo
 from rebootcamp.storage.databases import Databases, Found, connect, databases
@@ -269,6 +272,17 @@ class Shop:
         for path in (copy, *copy.rglob("*")):
             path.chmod(0o700)
         return copy
+
+    @contextmanager
+    def beginning(self, settings: Settings, *, is_forced: bool) -> Iterator[Restore]:
+        """Begin to restore the backup in this process."""
+        mongo.configure(settings)
+        url = make_url(settings.database_url)
+        source = open_source(self.place / "backups" / "latest", settings)
+        with databases(url) as found:
+            job = begin(Place(found, url, settings.mongodb_database), source, None, is_forced=is_forced)
+            assert job is not None
+            yield job
 
     def seal(self, copy: Path, manifest: Manifest) -> None:
         """Let a backup say something else of itself."""

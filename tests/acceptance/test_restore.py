@@ -12,6 +12,8 @@ import pytest
 
 from rebootcamp.config import Settings
 from rebootcamp.services.backups import load_manifest, make_keys
+from rebootcamp.services.backups.errors import ForeignBackup
+from rebootcamp.storage import mongo
 from tests.acceptance.restores import Seen, Shop, Stores, commands_on, open_shop
 from tests.relay.tools import started, until
 from tests.stores import create_pair
@@ -170,6 +172,43 @@ def test_the_live_pair_is_never_dropped(shop: Shop, grown: Seen) -> None:
     assert old not in shop.run("restore", "--drop-old").told["dropped"]
     assert shop.stores.seen() == grown
     shop.stores.drop("restore_wrong", new.mongo_database)
+
+
+def test_what_a_failed_restore_left_is_dropped_with_the_old_pairs(shop: Shop, grown: Seen) -> None:
+    assert shop.run("restore", "--force", failpoints="restore.closed").status == KILLED
+    dropped = shop.run("restore", "--drop-old")
+    assert (dropped.status, f"restore_new_{shop.short}" in dropped.told["dropped"]) == (0, True)
+    assert shop.stores.find("restore").is_open
+    assert shop.stores.seen() == grown
+    assert_tidy(shop.stores)
+
+
+def test_a_pair_that_appears_meanwhile_is_not_replaced_without_force(shop: Shop, settings: Settings) -> None:
+    with shop.beginning(elsewhere(shop, "meanwhile"), is_forced=False) as job:
+        create_pair(settings, "meanwhile")
+        mongo.configure(shop.settings)
+        with pytest.raises(ForeignBackup):
+            job.switch()
+    assert Stores(elsewhere(shop, "meanwhile")).find("meanwhile").is_open
+
+
+def test_a_pair_that_is_rebuilt_meanwhile_is_kept_as_it_is_then(shop: Shop, grown: Seen) -> None:
+    # So that the first name is taken already.
+    assert shop.run("restore", "--force").status == 0
+    grown = shop.stores.seen()
+    with shop.beginning(shop.settings, is_forced=True) as job:
+        job.fill(lambda _: None)
+        job.prove()
+        job.adopt()
+        assert shop.run("rebuild").status == 0
+        rebuilt = shop.stores.seen().mongo_database
+        assert rebuilt != grown.mongo_database
+        old = job.switch()
+    assert old is not None
+    mark = shop.stores.find(old).mark
+    assert mark is not None
+    assert mark.mongo_database == rebuilt
+    assert grown.mongo_database in shop.run("rebuild", "--drop-old").output
 
 
 @pytest.mark.parametrize(
