@@ -18,7 +18,7 @@ from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import db
 from tests.stores import create_pair, empty_stores
 
-pytest.register_assert_rewrite("tests.relay.tools")
+pytest.register_assert_rewrite("tests.relay.tools", "tests.acceptance.restores")
 hypothesis_settings.register_profile("ci", deadline=None, derandomize=True, max_examples=60)
 hypothesis_settings.load_profile("ci")
 

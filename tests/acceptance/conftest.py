@@ -10,6 +10,7 @@ import pytest
 
 from rebootcamp.cli.dev.servers import Servers, temporary_servers
 from rebootcamp.config import Settings
+from tests.acceptance.restores import Seen, Shop, open_shop
 from tests.acceptance.service import Service, at_once, eventually
 from tests.stores import create_pair
 
@@ -67,3 +68,19 @@ def plant(own_plant: Plant) -> Iterator[Plant]:
     own_plant.restore()
     yield own_plant
     own_plant.restore()
+
+
+@pytest.fixture(scope="module")
+def shop(
+    request: pytest.FixtureRequest, settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
+    """A pair of its own, saved once; tests leave it in whatever state they like, whole."""
+    name = request.module.__name__.rpartition("_")[2]
+    with open_shop(create_pair(settings, name), tmp_path_factory.mktemp(name)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def grown(shop: Shop) -> Seen:
+    """What the live pair holds: more than the backup."""
+    return shop.grow()

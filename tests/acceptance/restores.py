@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ from rebootcamp.core import failpoints
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.services import tokens
 from rebootcamp.services.backups import Manifest
+from rebootcamp.services.backups.loading import open_source
+from rebootcamp.services.backups.pairs import Place
+from rebootcamp.services.backups.restoring import Restore, begin
 from rebootcamp.services.erasures import erase_account
 from rebootcamp.storage import mongo
 from rebootcamp.storage.databases import Databases, Found, connect, databases
@@ -270,9 +273,25 @@ class Shop:
             path.chmod(0o700)
         return copy
 
+    @contextmanager
+    def beginning(self, settings: Settings, *, is_forced: bool) -> Iterator[Restore]:
+        """Begin to restore the backup in this process."""
+        mongo.configure(settings)
+        url = make_url(settings.database_url)
+        source = open_source(self.place / "backups" / "latest", settings)
+        with databases(url) as found:
+            job = begin(Place(found, url, settings.mongodb_database), source, None, is_forced=is_forced)
+            assert job is not None
+            yield job
+
     def seal(self, copy: Path, manifest: Manifest) -> None:
         """Let a backup say something else of itself."""
         (copy / "manifest.json").write_bytes(manifest.to_json())
+
+    @property
+    def live(self) -> Found:
+        """Return the live database."""
+        return self.stores.find(self.stores.name)
 
     def check(self) -> None:
         """Prove that both stores agree."""
@@ -285,6 +304,34 @@ def open_shop(settings: Settings, place: Path) -> Iterator[Shop]:
     """Open a shop on a prepared, empty pair for the length of the block."""
     with commands_on(settings, place) as commands:
         yield Shop(settings, place, commands)
+
+
+def assert_restored(shop: Shop, stores: Stores, before: Seen | None) -> None:
+    """The pair holds what was saved, under a new name, and nothing that was handed out before is worth anything."""
+    found = stores.seen()
+    epoch, token_epoch = (before.epoch, before.token_epoch) if before else (shop.saved.epoch, shop.saved.token_epoch)
+    assert found.epoch > max(epoch, shop.saved.epoch)
+    assert found.token_epoch > max(token_epoch, shop.saved.token_epoch)
+    assert shop.saved.refresh_tokens > 0
+    assert found.refresh_tokens == 0
+    same = replace(
+        found,
+        mongo_database=shop.saved.mongo_database,
+        epoch=shop.saved.epoch,
+        token_epoch=shop.saved.token_epoch,
+        refresh_tokens=shop.saved.refresh_tokens,
+    )
+    assert same == shop.saved
+    assert stores.find(stores.name).is_open
+
+
+def assert_tidy(stores: Stores) -> None:
+    """Nothing half done lies about."""
+    assert [name for name in stores.names() if "_new_" in name] == []
+    used = {found.mark.mongo_database for found in stores.all() if found.mark} | {stores.seen().mongo_database}
+    assert stores.mongo_names() <= used
+    with stores.mongo() as client:
+        assert [name for name in stores.mongo_names() if "restoring" in client[name].list_collection_names()] == []
 
 
 if __name__ == "__main__":

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,74 +9,19 @@ import pytest
 
 from rebootcamp.config import Settings
 from rebootcamp.services.backups import load_manifest, make_keys
-from tests.acceptance.restores import Seen, Shop, Stores, commands_on, open_shop
-from tests.relay.tools import started, until
+from rebootcamp.services.backups.errors import ForeignBackup
+from rebootcamp.storage import mongo
+from tests.acceptance.restores import Seen, Shop, Stores, assert_restored, assert_tidy, commands_on
 from tests.stores import create_pair
 
-KILLED = -signal.SIGKILL
-BEFORE_THE_SWITCH = (
-    "created",
-    "marked",
-    "claimed",
-    "loaded_sql",
-    "loaded_mongo",
-    "proved",
-    "adopted",
-    "closed",
-    "half_renamed",
-    "before_switch",
-)
-RANDOM_KILLS = 15
 # The first schema whose backups can be taken.
 OLDER = "0011"
-
-
-@pytest.fixture(scope="module")
-def shop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A pair of its own, saved once; tests leave it in whatever state they like, whole."""
-    place = tmp_path_factory.mktemp("restore")
-    with open_shop(create_pair(settings, "restore"), place) as opened:
-        yield opened
-
-
-@pytest.fixture
-def grown(shop: Shop) -> Seen:
-    """What the live pair holds: more than the backup."""
-    return shop.grow()
 
 
 def elsewhere(shop: Shop, name: str) -> Settings:
     """Return settings of a server where nothing of that name is yet."""
     url = shop.stores.url.set(database=name).render_as_string(hide_password=False)
     return replace(shop.settings, database_url=url, mongodb_database=name)
-
-
-def assert_restored(shop: Shop, stores: Stores, before: Seen | None) -> None:
-    """The pair holds what was saved, under a new name, and nothing that was handed out before is worth anything."""
-    found = stores.seen()
-    epoch, token_epoch = (before.epoch, before.token_epoch) if before else (shop.saved.epoch, shop.saved.token_epoch)
-    assert found.epoch > max(epoch, shop.saved.epoch)
-    assert found.token_epoch > max(token_epoch, shop.saved.token_epoch)
-    assert shop.saved.refresh_tokens > 0
-    assert found.refresh_tokens == 0
-    same = replace(
-        found,
-        mongo_database=shop.saved.mongo_database,
-        epoch=shop.saved.epoch,
-        token_epoch=shop.saved.token_epoch,
-        refresh_tokens=shop.saved.refresh_tokens,
-    )
-    assert same == shop.saved
-    assert stores.find(stores.name).is_open
-
-
-def assert_tidy(stores: Stores) -> None:
-    """Nothing half done lies about."""
-    assert [name for name in stores.names() if "_new_" in name] == []
-    used = {found.mark.mongo_database for found in stores.all() if found.mark} | {stores.seen().mongo_database}
-    assert stores.mongo_names() <= used
-    with stores.mongo() as client:
-        assert [name for name in stores.mongo_names() if "restoring" in client[name].list_collection_names()] == []
 
 
 def test_what_was_saved_takes_the_place_of_the_live_pair_which_is_kept(shop: Shop, grown: Seen) -> None:
@@ -170,6 +112,34 @@ def test_the_live_pair_is_never_dropped(shop: Shop, grown: Seen) -> None:
     assert old not in shop.run("restore", "--drop-old").told["dropped"]
     assert shop.stores.seen() == grown
     shop.stores.drop("restore_wrong", new.mongo_database)
+
+
+def test_a_pair_that_appears_meanwhile_is_not_replaced_without_force(shop: Shop, settings: Settings) -> None:
+    with shop.beginning(elsewhere(shop, "meanwhile"), is_forced=False) as job:
+        create_pair(settings, "meanwhile")
+        mongo.configure(shop.settings)
+        with pytest.raises(ForeignBackup):
+            job.switch()
+    assert Stores(elsewhere(shop, "meanwhile")).find("meanwhile").is_open
+
+
+def test_a_pair_that_is_rebuilt_meanwhile_is_kept_as_it_is_then(shop: Shop, grown: Seen) -> None:
+    # So that the first name is taken already.
+    assert shop.run("restore", "--force").status == 0
+    grown = shop.stores.seen()
+    with shop.beginning(shop.settings, is_forced=True) as job:
+        job.fill(lambda _: None)
+        job.prove()
+        job.adopt()
+        assert shop.run("rebuild").status == 0
+        rebuilt = shop.stores.seen().mongo_database
+        assert rebuilt != grown.mongo_database
+        old = job.switch()
+    assert old is not None
+    mark = shop.stores.find(old).mark
+    assert mark is not None
+    assert mark.mongo_database == rebuilt
+    assert grown.mongo_database in shop.run("rebuild", "--drop-old").output
 
 
 @pytest.mark.parametrize(
@@ -307,92 +277,3 @@ def test_a_role_that_may_not_make_databases_is_told_what_it_needs(shop: Shop, gr
         done = commands.run("restore", "--force")
         assert 'ALTER DATABASE "restore" OWNER TO "humble";' in done.told["detail"]
     assert shop.stores.seen() == grown
-
-
-def test_killed_before_the_switch_it_leaves_the_live_pair_and_the_next_run_goes_on(shop: Shop, grown: Seen) -> None:
-    for point in BEFORE_THE_SWITCH:
-        done = shop.run("restore", "--force", failpoints=f"restore.{point}")
-        assert done.status == KILLED, (point, done.output)
-        if not shop.stores.find("restore").is_open:
-            # Nobody may come in; the next command opens it, even one that is refused.
-            assert shop.run("restore").status == 65
-        assert shop.stores.seen() == grown, point
-    done = shop.run("restore", "--force")
-    assert done.status == 0, done.output
-    assert_restored(shop, shop.stores, grown)
-    assert_tidy(shop.stores)
-    shop.check()
-
-
-def test_asked_to_stop_before_the_switch_it_leaves_the_live_pair_open(shop: Shop, grown: Seen) -> None:
-    own = {"BACKUP_DIR": str(shop.place / "backups")}
-    with started(shop.app, "restore", "--force", shop.bid, **own) as process:
-        until(lambda: not shop.stores.find("restore").is_open, seconds=60)
-        process.terminate()
-        assert process.wait(30) == 128 + signal.SIGTERM
-    assert shop.stores.find("restore").is_open
-    assert shop.stores.seen() == grown
-    assert shop.run("restore", "--force", shop.bid).status == 0
-    assert_tidy(shop.stores)
-
-
-@pytest.mark.parametrize("point", ["switched", "unclaimed"])
-def test_killed_after_the_switch_it_has_restored_and_the_next_run_says_so(shop: Shop, grown: Seen, point: str) -> None:
-    done = shop.run("restore", "--force", failpoints=f"restore.{point}")
-    assert done.status == KILLED, done.output
-    assert_restored(shop, shop.stores, grown)
-    switched = shop.stores.seen()
-    again = shop.run("restore")
-    assert (again.status, "an earlier run had done it" in again.output) == (0, True), again.output
-    assert shop.stores.seen() == switched
-    assert_tidy(shop.stores)
-    # From now on it is a pair like any other.
-    assert shop.run("restore").status == 65
-
-
-def test_killed_while_the_new_pair_settles_the_command_fails_and_the_live_pair_stays(shop: Shop, grown: Seen) -> None:
-    done = shop.run("restore", "--force", failpoints="restore.settling")
-    assert (done.status, done.told["error"]) == (70, "restored_pair_not_settled"), done.output
-    assert shop.stores.seen() == grown
-
-
-def test_killed_while_old_pairs_are_dropped_the_next_run_drops_the_rest(shop: Shop, grown: Seen) -> None:
-    old = shop.run("restore", "--force").told["old"]
-    assert shop.run("restore", "--drop-old", failpoints="restore.half_dropped").status == KILLED
-    assert old in shop.run("restore", "--drop-old").told["dropped"]
-    assert shop.stores.names() == ["restore"]
-    assert_tidy(shop.stores)
-
-
-def test_a_rehearsal_that_was_killed_may_be_run_again(shop: Shop, grown: Seen) -> None:
-    for point in ("loaded_mongo", "switched"):
-        assert shop.run("restore", "--into", "again", failpoints=f"restore.{point}").status == KILLED
-    assert shop.run("restore", "--into", "again").status == 0
-    assert shop.stores.find("again").mark.role == "rehearsal"  # type: ignore[union-attr]
-    assert shop.stores.seen() == grown
-    shop.run("restore", "--drop-old", "--into", "again")
-
-
-def test_killed_at_any_moment_the_pair_is_the_old_or_the_new_one(shop: Shop, grown: Seen) -> None:
-    shop.run("restore", "--drop-old")
-    dice, length = random.Random(20261121), shop.run("restore", "--force").told["seconds"]
-    switched = killed = 0
-    for _ in range(RANDOM_KILLS):
-        before = shop.stores.seen()
-        done = shop.run("restore", "--force", seconds=dice.uniform(0, length))
-        killed += done.status == KILLED
-        if not shop.stores.find("restore").is_open:
-            assert shop.run("restore").status == 65
-        found = shop.stores.seen()
-        switched += found != before
-        if found != before:
-            assert_restored(shop, shop.stores, before)
-    assert killed >= RANDOM_KILLS // 2
-    print(f"{killed} killed, {switched} switched")
-    before = shop.stores.seen()
-    done = shop.run("restore", "--force")
-    assert done.status == 0, done.output
-    if "an earlier run had done it" not in done.output:
-        assert_restored(shop, shop.stores, before)
-    assert_tidy(shop.stores)
-    shop.check()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import Final
+from uuid import uuid4
 
 import pymongo
 from psycopg2 import extensions, sql
@@ -130,8 +131,12 @@ def choose_target(place: Place, live: Live, bid: str, into: str | None) -> Targe
     name, first = into or place.live, into or place.mongo_database
     short, base = bid[:SHORT_BID], name[:LONGEST_BASE]
     used = {database.mark.mongo_database for database in found if database.mark} | {live.mongo_database}
-    partner = _free(f"{first[:LONGEST_BASE]}_{short}", lambda one: one in used or _exists(one))
-    return Target(name, f"{base}_new_{short}", _free(f"{base}_old_{short}", names.__contains__), partner)
+    # Whoever rebuilds later finds the base of a name by taking eight characters from its end.
+    suffixes = chain([short], (uuid4().hex[:SHORT_BID] for _ in count()))
+    partners = (f"{first[:LONGEST_BASE]}_{suffix}" for suffix in suffixes)
+    partner = next(one for one in partners if one not in used and not _exists(one))
+    olds = chain([f"{base}_old_{short}"], (f"{base}_old_{short}_{number}" for number in count(2)))
+    return Target(name, f"{base}_new_{short}", next(one for one in olds if one not in names), partner)
 
 
 def resume(place: Place, name: str) -> str | None:
@@ -160,7 +165,7 @@ def finish(place: Place, name: str, mark: Mark) -> None:
     place.databases.mark(name, replace(mark, role=RESTORED if name == place.live else REHEARSAL))
 
 
-def sweep(place: Place, new: str) -> list[str]:
+def sweep(place: Place, new: str | None = None) -> list[str]:
     """Drop what killed restores of this place had been filling; return the names."""
     swept = [found for found in place.databases.all() if _is_left_over(place, found, new)]
     for found in swept:
@@ -180,14 +185,16 @@ def claim_mongo(place: Place, name: str) -> None:
 
 
 def drop_pairs(place: Place, name: str | None = None) -> list[str]:
-    """Drop the pairs that restores of this place have put aside, or a rehearsal; return the names. Raises `LivePair`.
+    """Drop the pairs that restores of this place put aside or left unfinished, or a rehearsal; return the names.
 
-    MongoDB goes first: until PostgreSQL is gone too, the next run finds the mark.
+    MongoDB goes first: until PostgreSQL is gone too, the next run finds the mark. Raises `Busy`, `LivePair`.
     """
     place.databases.hold(place.live)
     if name == place.live:
         raise LivePair(name=name)
-    dropped, live = [], look_at_live(place)
+    resume(place, place.live)
+    dropped = sweep(place) if name is None else []
+    live = look_at_live(place)
     for found in place.databases.all():
         mark = found.mark
         if found.name == place.live or mark is None or mark.live != place.live:
@@ -205,7 +212,7 @@ def _marks(place: Place, found: Iterable[Found]) -> list[Mark]:
     return [database.mark for database in found if database.mark and database.mark.live == place.live]
 
 
-def _is_left_over(place: Place, found: Found, new: str) -> bool:
+def _is_left_over(place: Place, found: Found, new: str | None) -> bool:
     if found.name == place.live:
         return False
     if found.mark is None:
@@ -229,11 +236,6 @@ def _drop_mongo(name: str) -> None:
 def _exists(name: str) -> bool:
     with mongo.guarded():
         return bool(mongo.client()[name].list_collection_names())
-
-
-def _free(wanted: str, is_taken: Callable[[str], bool]) -> str:
-    names = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
-    return next(name for name in names if not is_taken(name))
 
 
 def _look_at_sql(url: URL) -> Live:

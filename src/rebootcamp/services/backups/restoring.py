@@ -59,6 +59,7 @@ class Restore:
     source: Source
     live: Live
     target: Target
+    is_forced: bool
 
     @property
     def database_url(self) -> str:
@@ -111,7 +112,10 @@ class Restore:
         failpoint("restore.adopted")
 
     def switch(self) -> str | None:
-        """Give the restored pair its name; return the new name of what was there. Raises `Busy` and `InUse`."""
+        """Give the restored pair its name; return the new name of what was there.
+
+        Raises `Busy` and `InUse`, and what `begin` raises where the live pair has changed meanwhile.
+        """
         old = self.target.old if self.place.databases.find(self.target.name) else None
         if old is None:
             self.place.databases.name(self.target.new, self.target.name, self._mark(SWITCHED))
@@ -125,17 +129,24 @@ class Restore:
         databases, target = self.place.databases, self.target
         try:
             with closing(connect(self.place.url, target.name)) as connection:
-                # No backup and no migration may be cut off in the middle.
+                # No backup, migration or rebuild may be cut off in the middle.
                 hold(connection, DDL, LOCK_WAIT)
-                # A rebuild may have given it another half since this began.
-                before = replace(self._mark(OLD), mongo_database=look_at_live(self.place).mongo_database or "")
+                # It may have been prepared, filled or rebuilt since this restore began.
+                live = self._look_again()
                 databases.close(target.name, target.new, self._mark(SWITCHING))
             failpoint("restore.closed")
             time.sleep(QUIET_SECONDS)
+            before = replace(self._mark(OLD), mongo_database=live.mongo_database or "")
             databases.swap(target.name, target.new, target.old, (self._mark(SWITCHED), before))
         except BaseException:
             databases.open(target.name)
             raise
+
+    def _look_again(self) -> Live:
+        live = look_at_live(self.place)
+        if not self.is_forced:
+            live.require_replaceable(str(self.source.manifest.store_id))
+        return live
 
     def _mark(self, role: str) -> Mark:
         return Mark(role, self.source.bid, self.place.live, self.target.mongo_database)
@@ -156,4 +167,4 @@ def begin(place: Place, source: Source, into: str | None, *, is_forced: bool) ->
     target = choose_target(place, live, source.bid, into)
     if sweep(place, target.new):
         target = choose_target(place, live, source.bid, into)
-    return Restore(place, source, live, target)
+    return Restore(place, source, live, target, is_forced)
