@@ -100,7 +100,8 @@ def test_results_are_for_everybody_signed_in(wire: Wire, ada: Person) -> None:
     assert [(item["place"], item["display_name"]) for item in found["items"]] == [(1, "Bob"), (2, "Ada")]
     wire.patch("/api/users/me", bob, json={"is_listed": False})
     hidden = wire.read(f"{path}/results", ada)["items"][0]
-    assert (hidden["place"], hidden["user_id"], hidden["display_name"]) == (1, bob.id, None)
+    assert (hidden["place"], hidden["user_id"], hidden["display_name"]) == (1, None, None)
+    assert wire.read(f"{path}/results", bob)["items"][0]["user_id"] == bob.id
     for period in ("2026-W10", "nonsense"):
         problem = assert_problem(wire.get(f"{path}/results?period={period}", ada), 422, "validation_failed")
         assert "/period" in pointers(problem)

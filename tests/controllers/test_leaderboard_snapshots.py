@@ -80,6 +80,9 @@ def test_students_see_the_places_around_their_own_and_staff_all(wire: Wire, six:
     assert seen(wire.join("examiner")) == ("full", [1, 2, 3, 4, 5, 6])
     problem = assert_problem(wire.get(f"{path}?cursor=WyJzbmFwc2hvdCIsMV0", six[0]), 422, "validation_failed")
     assert pointers(problem) == {"/cursor": "invalid_cursor"}
+    wire.patch("/api/users/me", six[1], json={"is_listed": False})
+    assert wire.read(path, six[0])["items"][1]["user"] == {"id": None, "display_name": None}
+    assert wire.read(path, six[1])["items"][1]["user"]["id"] == six[1].id
     etag = wire.get(path, six[0]).headers["ETag"]
     wire.patch("/api/leaderboards/settings", root, json={"students_see": "full"})
     assert wire.get(path, six[0], headers={"If-None-Match": etag}).status_code == 200

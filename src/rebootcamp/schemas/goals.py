@@ -69,7 +69,9 @@ class FinisherOut(ma.Schema):
     """One completion, in order of time; the name is today's, null for who is not listed."""
 
     place = fields.Integer(required=True)
-    user_id = fields.Integer(required=True)
+    user_id = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Null where students see no names of the unlisted."}
+    )
     display_name = fields.String(
         required=True, allow_none=True, metadata={"description": "Null for who is not listed on boards."}
     )

@@ -120,9 +120,9 @@ class SnapshotOut(ma.Schema):
 
 
 class PlacedOut(ma.Schema):
-    """Who; the name is today's, null for who is no longer listed."""
+    """Who; the name is today's, null for who is no longer listed: then other students are not told the id either."""
 
-    id = fields.Integer(required=True)
+    id = fields.Integer(required=True, allow_none=True)
     display_name = fields.String(required=True, allow_none=True)
 
 

@@ -158,7 +158,12 @@ def collection(name: str) -> Collection[Doc]:
 def run(command: Doc) -> Doc:
     """Run a reading command on that database with the client's options, which PyMongo leaves out of commands."""
     here = database()
-    return here.command(command, codec_options=here.codec_options, readConcern=here.read_concern.document)
+    return here.command(
+        command,
+        read_preference=here.read_preference,
+        codec_options=here.codec_options,
+        readConcern=here.read_concern.document,
+    )
 
 
 def has_snapshots() -> bool:

@@ -122,6 +122,8 @@ LEDGERS = [
     person("published place changed", "published board", "UPDATE leaderboard_places SET score = score + 1"),
     person("published hash changed", "published board", "UPDATE leaderboard_snapshots SET sha256 = 'x'"),
     person("identity of the store lost", "store", "DELETE FROM app_meta"),
+    person("learner of rules to come", "rules version", "UPDATE learner_states SET measured_version = 9999"),
+    person("counter of rules to come", "rules version", "INSERT INTO rule_measures VALUES ('x', 9999)"),
     person("other identity", "store", "UPDATE app_meta SET store_id = gen_random_uuid()"),
     person("other partner", "store", "UPDATE app_meta SET mongo_database = 'elsewhere'"),
 ]

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from subprocess import Popen
@@ -50,19 +49,18 @@ from rebootcamp.services.backups.manifest import (
 from rebootcamp.services.backups.streams import CHUNK, Malformed, StoredFile, store, tee, zipped
 from rebootcamp.services.backups.window import SnapshotGone, ask_window, within
 from rebootcamp.services.integrity import check_cut
+from rebootcamp.services.jobs.marks import forget_marks
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import CommonCut, common_cut
 from rebootcamp.storage.locks import DDL, shared
 from rebootcamp.storage.statements import run_apart
 
 ATTEMPTS: Final = 2
-MARKS_KEPT: Final = timedelta(days=30)
 
 # The fastest way to write a row: relays wait for it.
 _MARK: Final = """
     INSERT INTO backup_marks (id, created_at) VALUES (%(id)s::uuid, %(at)s::timestamptz) ON CONFLICT DO NOTHING
 """
-_FORGET: Final = "DELETE FROM backup_marks WHERE created_at < %(old)s::timestamptz"
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,8 @@ def take_backup(settings: Settings, keep: Keep | None, progress: Progress) -> Ba
         folder.require_room()
         # What belongs to nobody, or to somebody else, is neither written to nor saved in the place of good backups.
         require_pair()
-        _forget_marks()
+        # What a mark needs is connected by that, too, before anybody has to wait.
+        forget_marks(lambda done: None)
         # Collections that are made after the cut cannot be read at it.
         with shared(DDL):
             staging, manifest = _copy(settings, folder, seal, progress)
@@ -264,14 +263,6 @@ def _mark(bid: UUID) -> None:
     failpoint("backup.half_marked")
     run_apart(_MARK, {"id": str(bid), "at": at})
     failpoint("backup.marked")
-
-
-def _forget_marks() -> None:
-    """Remove marks of long ago; what a mark needs is connected and prepared by that, before anybody has to wait."""
-    old = clock.now() - MARKS_KEPT
-    with mongo.guarded():
-        BackupMarkDocument.collection().delete_many({"created_at": {"$lt": old}})
-    run_apart(_FORGET, {"old": old})
 
 
 def _versions(cut: CommonCut) -> dict[str, str]:

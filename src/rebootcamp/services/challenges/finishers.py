@@ -13,17 +13,20 @@ from rebootcamp.core import clock
 from rebootcamp.core.pages import Page, PageRequest, instant_in, paginate
 from rebootcamp.models.sql.accounts import LISTED_NAME, User
 from rebootcamp.models.sql.challenges import ChallengeCompletion
-from rebootcamp.services.leaderboards import REACH
+from rebootcamp.services.leaderboards import REACH, masked
 
 ORDER: Final = "finishers"
 
 
 @dataclass(frozen=True)
 class Finisher:
-    """One completion, with its place by time; the name is today's, None for who is not listed."""
+    """One completion, with its place by time; the name is today's, None for who is not listed.
+
+    Then other students are not told the id either.
+    """
 
     place: int
-    user_id: int
+    user_id: int | None
     display_name: str | None
     completed_at: datetime
     completion_id: int
@@ -74,7 +77,7 @@ def finishers_around(session: Session, finish: Finish, user_id: int) -> list[Fin
     above = _in_order(finish, backwards=True).where(_position() < here).limit(REACH)
     below = _in_order(finish).where(_position() >= here).limit(REACH + 1)
     rows = [*reversed(session.execute(above).all()), *session.execute(below).all()]
-    return [Finisher(place, *row) for place, row in enumerate(rows, first + 1)]
+    return [masked(Finisher(place, *row), user_id) for place, row in enumerate(rows, first + 1)]
 
 
 def _in_order(finish: Finish, *, backwards: bool = False) -> sa.Select[Any]:

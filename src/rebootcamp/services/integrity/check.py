@@ -22,6 +22,7 @@ from rebootcamp.services.integrity.stores import (
     check_identity,
     check_schema,
     check_validators,
+    check_versions,
 )
 from rebootcamp.services.integrity.totals import check_figures, check_members, check_savings, check_teams
 from rebootcamp.services.integrity.world import World, read_world
@@ -77,6 +78,7 @@ def _check_stores(report: Report, cut: Cut, user_id: int | None) -> None:
     if user_id is None:
         check_catalogue(report, cut)
         check_curve(report, cut)
+        check_versions(report, cut)
 
 
 def _check_learners(

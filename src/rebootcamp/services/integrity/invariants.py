@@ -66,6 +66,9 @@ INVARIANTS: Final[Mapping[str, Invariant]] = {
     "badge rules": Invariant(
         "I7", None, "award or revoke it by hand, or have the rule applied to the past: holders=reevaluate"
     ),
+    "rules version": Invariant(
+        "rules", None, "raise app_meta.rules_version above all of them, then judge the past: flask rules backfill"
+    ),
     "levels": Invariant("levels", None, "put a whole curve in force: PUT /api/levels"),
     "published board": Invariant("boards", None, "published places are for ever: bring them back from a backup"),
     "store": Invariant("I13", None, "nothing is repaired in stores that are no pair: correct the settings, or restore"),

@@ -11,9 +11,10 @@ from pymongo.client_session import ClientSession
 from rebootcamp.core.levels import MIN_LEVELS
 from rebootcamp.events.catalogue import badge_fields
 from rebootcamp.models.mongo.badges import BadgeDocument
-from rebootcamp.models.sql.badges import BadgeDefinition
+from rebootcamp.models.sql.badges import BadgeDefinition, RuleMeasure
 from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
+from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.gamification.levels import first_fault
 from rebootcamp.services.integrity.documents import Fault
 from rebootcamp.services.integrity.report import Report, difference
@@ -37,6 +38,14 @@ def check_identity(report: Report, cut: Cut) -> None:
     report.expect(IDENTITY, "store_id", stored.get("store_id"), str(meta.store_id))
     report.expect(IDENTITY, "epoch", stored.get("epoch"), meta.epoch)
     report.expect(IDENTITY, "mongo_database", mongo.database().name, meta.mongo_database)
+
+
+def check_versions(report: Report, cut: Cut) -> None:
+    """No counter and no learner can be of rules that are still to come: a new counter would count as complete."""
+    newest = cut.sql.scalar(sa.select(AppMeta.rules_version)) or 0
+    for name, column in (("counters", RuleMeasure.since), ("learners", LearnerState.measured_version)):
+        ahead = cut.sql.scalar(sa.select(sa.func.count()).where(column > newest)) or 0
+        report.expect("rules version", f"{name} ahead of version {newest}", ahead, 0)
 
 
 def check_schema(report: Report) -> None:

@@ -7,6 +7,7 @@ from rebootcamp.services.leaderboards.settings import (
     BoardSettings,
     edit_settings,
     get_settings,
+    masked,
     sees_all,
 )
 from rebootcamp.services.leaderboards.snapshots import (
@@ -45,5 +46,6 @@ __all__ = [
     "list_places",
     "list_snapshot_places",
     "list_snapshots",
+    "masked",
     "sees_all",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -16,7 +16,9 @@ from rebootcamp.models.sql.leaderboards import FULL, NEIGHBOURS, LeaderboardSett
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
 
-__all__ = ["FULL", "NEIGHBOURS", "REACH", "BoardSettings", "edit_settings", "get_settings", "sees_all"]
+__all__ = ["FULL", "NEIGHBOURS", "REACH", "BoardSettings", "edit_settings", "get_settings", "masked", "sees_all"]
+
+T = TypeVar("T")
 
 # Places shown on either side of one's own.
 REACH: Final = 3
@@ -41,6 +43,13 @@ def get_settings() -> BoardSettings:
 def sees_all(actor: Actor) -> bool:
     """Tell whether somebody sees whole boards and results: staff, and students where the setting opens them."""
     return actor.can("progress:read_any") or get_settings().students_see == FULL
+
+
+def masked(place: T, reader_id: int) -> T:
+    """Return a place of somebody else who is not listed without the id: a number tells who it is, as a name does."""
+    named: Any = place
+    is_shown = named.display_name is not None or named.user_id == reader_id
+    return place if is_shown else replace(named, user_id=None)
 
 
 def edit_settings(actor: Actor, see: str, version: int | None) -> BoardSettings:

@@ -26,7 +26,7 @@ from rebootcamp.core.pages import Page, PageRequest, foreign_cursor, paginate
 from rebootcamp.events.pending import IS_AWAITED
 from rebootcamp.models.sql.accounts import LISTED_NAME, User
 from rebootcamp.models.sql.leaderboards import LeaderboardPlace, LeaderboardSnapshot
-from rebootcamp.services.leaderboards.settings import FULL, NEIGHBOURS, REACH, sees_all
+from rebootcamp.services.leaderboards.settings import FULL, NEIGHBOURS, REACH, masked, sees_all
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction, translating
 
@@ -90,10 +90,10 @@ _FREEZE: Final = f"""
 
 @dataclass(frozen=True)
 class SnapshotPlace:
-    """A published place; the name is today's, None for who is no longer listed."""
+    """A published place; the name is today's, None for who is no longer listed: then the id, too, for other students."""
 
     rank: int
-    user_id: int
+    user_id: int | None
     display_name: str | None
     score: int
     reached_at: datetime
@@ -179,7 +179,7 @@ def _around(snapshot: Snapshot, user_id: int) -> list[SnapshotPlace]:
         if rank is None:
             return []
         around = _places(snapshot).where(place.rank.between(rank - REACH, rank + REACH))
-        return [SnapshotPlace(*row) for row in session.execute(around)]
+        return [masked(SnapshotPlace(*row), user_id) for row in session.execute(around)]
 
 
 def _places(snapshot: Snapshot) -> sa.Select[Any]:
