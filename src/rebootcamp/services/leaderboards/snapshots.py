@@ -90,7 +90,10 @@ _FREEZE: Final = f"""
 
 @dataclass(frozen=True)
 class SnapshotPlace:
-    """A published place; the name is today's, None for who is no longer listed: then the id, too, for other students."""
+    """A published place; the name is today's, None for who is no longer listed.
+
+    Then other students are not told the id either.
+    """
 
     rank: int
     user_id: int | None
