@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -64,17 +65,34 @@ def documents() -> dict[str, list[dict[str, Any]]]:
 @pytest.fixture(scope="module")
 def loaded(settings: Settings) -> Flask:
     """An application on a pair of its own into which the dumps were loaded."""
-    application = create_app(create_pair(settings, "demo_data"))
+    return load(settings, "demo_data")
+
+
+@pytest.fixture
+def runner(loaded: Flask) -> Iterator[FlaskCliRunner]:
+    with using(loaded) as found:
+        yield found
+
+
+@pytest.fixture
+def played(settings: Settings) -> Iterator[FlaskCliRunner]:
+    """The same on a pair that the test may change."""
+    with using(load(settings, "demo_played")) as found:
+        yield found
+
+
+def load(settings: Settings, name: str) -> Flask:
+    application = create_app(create_pair(settings, name))
     result = application.test_cli_runner().invoke(args=["demo", "load"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return application
 
 
-@pytest.fixture
-def runner(loaded: Flask) -> Iterator[FlaskCliRunner]:
-    mongo.configure(loaded.config["REBOOTCAMP"])
-    with loaded.app_context():
-        yield loaded.test_cli_runner()
+@contextmanager
+def using(application: Flask) -> Iterator[FlaskCliRunner]:
+    mongo.configure(application.config["REBOOTCAMP"])
+    with application.app_context():
+        yield application.test_cli_runner()
         db.session.remove()
         db.engine.dispose()
 
@@ -187,7 +205,8 @@ def test_new_rows_follow_the_loaded_ones(runner: FlaskCliRunner) -> None:
             assert session.scalar(sa.text(f"SELECT nextval('{sequence}')")) > largest
 
 
-def test_rules_go_on_where_the_loaded_learners_are(runner: FlaskCliRunner) -> None:
+@pytest.mark.usefixtures("played")
+def test_rules_go_on_where_the_loaded_learners_are() -> None:
     """Nobody's counters are taken for complete when they are not, nor the other way round."""
     rule = {"count": {"event": "challenge.completed", "distinct": "local_date", "at_least": 3}}
     newcomer = make_actor()
