@@ -118,12 +118,18 @@ def test_rebuilding_changes_nothing_that_is_read(service: Service) -> None:
         assert ada.complete(service.make_challenge()).status_code == 201
     eventually(service.is_delivered)
     paths = [f"{ada.path}/progress", f"{ada.path}/history", f"{ada.path}/badges", "/api/leaderboards/global/me"]
-    before = [ada.read(path) for path in paths]
+
+    def read_all() -> list[Any]:
+        # Where MongoDB takes too long, PostgreSQL tells the same alone, and says so.
+        return [{name: value for name, value in ada.read(path).items() if name != "consistency"} for path in paths]
+
+    before = read_all()
+    seq = ada.read(paths[0])["consistency"]["seq"]
     stop, rounds = threading.Event(), list[list[Any]]()
 
     def read_on() -> None:
         while not stop.is_set():
-            rounds.append([ada.read(path) for path in paths])
+            rounds.append(read_all())
 
     def rebuild() -> None:
         try:
@@ -140,7 +146,7 @@ def test_rebuilding_changes_nothing_that_is_read(service: Service) -> None:
     assert ada.complete(service.make_challenge()).status_code == 201
     eventually(service.is_delivered)
     after = ada.read(paths[0])["consistency"]
-    assert after["projected_seq"] == after["seq"] > before[0]["consistency"]["seq"]
+    assert after["projected_seq"] == after["seq"] > seq
     service.assert_stores_agree()
 
 
