@@ -32,7 +32,9 @@ def main() -> None:
         }
         for name in options.only or PARTS:
             began = time.monotonic()
-            lines += list(runs[name]())
+            for line in runs[name]():
+                lines.append(line)
+                print(line, flush=True)
             print(f"— {name}: {time.monotonic() - began:.0f} s", flush=True)
     print("", *lines, sep="\n")
     sys.exit(any(line.is_met is False for line in lines))
