@@ -56,18 +56,21 @@ THINGS: Final[Mapping[str, str]] = {
     "back-fill": "Ce rattrapage",
     "badge": "Ce badge",
     "challenge": "Ce défi",
+    "comment": "Ce commentaire",
     "completion": "Cette réussite",
     "freeze": "Ce gel",
     "group": "Ce groupe",
     "leaderboard": "Ce classement",
     "period": "Cette période",
     "picture": "Cette image",
+    "registration": "Cette inscription",
     "resource": "Cette ressource",
     "rest day": "Ce jour de repos",
     "share link": "Ce lien de partage",
     "snapshot": "Ce classement publié",
     "submission": "Cette soumission",
     "user": "Ce compte",
+    "workshop": "Cet atelier",
 }
 
 

@@ -33,6 +33,8 @@ _LEARNER: Final = frozenset(
         "profile:edit",
         "group:read",
         "group:join",
+        "workshop:read",
+        "workshop:register",
     }
 )
 _STAFF: Final = _LEARNER | {
@@ -42,12 +44,16 @@ _STAFF: Final = _LEARNER | {
     "group:write",
     "group:read_any",
     "statistics:read",
+    "workshop:write",
+    "registration:read_any",
 }
 
 PERMISSIONS: Final = {
     "student": _LEARNER,
     "instructor": _STAFF,
-    "examiner": _LEARNER | {"submission:review", "progress:read_any", "group:read_any", "statistics:read"},
+    "examiner": _LEARNER
+    | {"submission:review", "progress:read_any", "group:read_any", "statistics:read"}
+    | {"registration:read_any"},
     "admin": _STAFF
     | {
         "completion:revoke",
@@ -60,6 +66,7 @@ PERMISSIONS: Final = {
         "leaderboard:configure",
         "leaderboard:freeze",
         "job:read",
+        "workshop:write_any",
     },
 }
 

@@ -41,6 +41,7 @@ class ChallengeCompleted(ChallengeFact):
     """A completion became valid. `is_first`: the learner held no other valid completion of this challenge."""
 
     type: ClassVar[str] = "challenge.completed"
+    activity: ClassVar[int] = 1
 
     points: int
     co2e_grams: int
@@ -56,6 +57,7 @@ class ChallengeRevoked(ChallengeFact):
     """A valid completion was taken back. `is_last`: no other valid completion of this challenge remains."""
 
     type: ClassVar[str] = "challenge.revoked"
+    activity: ClassVar[int] = -1
 
     points: int
     co2e_grams: int

@@ -26,7 +26,8 @@ _DASH: Final = sa.text(f"""
         || CASE WHEN payload ->> 'reason' <> ALL (:kept) THEN jsonb_build_object('reason', '{DASH}') ELSE '{{}}' END
         || CASE WHEN jsonb_exists(payload, 'evidence')
             THEN jsonb_build_object('evidence', {dashed_evidence("(payload -> 'evidence')")}) ELSE '{{}}' END
-    WHERE user_id = :user_id AND (jsonb_exists(payload, 'reason') OR jsonb_exists(payload, 'evidence'))""")  # noqa: S608
+        || CASE WHEN jsonb_exists(payload, 'words') THEN jsonb_build_object('words', '{DASH}') ELSE '{{}}' END
+    WHERE user_id = :user_id AND jsonb_exists_any(payload, ARRAY['reason', 'evidence', 'words'])""")  # noqa: S608
 # A refusal may quote the document that was refused.
 _UNQUOTE: Final = sa.text("UPDATE outbox SET last_error = NULL WHERE user_id = :user_id AND last_error IS NOT NULL")
 

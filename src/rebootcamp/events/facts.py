@@ -27,6 +27,10 @@ class Fact:
 
     type: ClassVar[str]
     version: ClassVar[int] = 1
+    # 1: something the learner did, which keeps a streak; -1: that is taken back, dated on the same day; 0: neither.
+    activity: ClassVar[int] = 0
+    # Of a domain that is not there yet: rules may count it already, and nobody can meet them.
+    is_announced: ClassVar[bool] = False
 
     learner_id: int
 
@@ -34,6 +38,11 @@ class Fact:
         super().__init_subclass__()
         if not is_abstract:
             _REGISTRY[cls.type] = cls
+
+    @property
+    def is_goal(self) -> bool:
+        """Tell whether it completed by itself: then only the deeds behind it are activity."""
+        return False
 
     @property
     def score_points(self) -> int:
@@ -67,6 +76,17 @@ class RecordedEvent:
 def fact_types() -> Mapping[str, type[Fact]]:
     """Return every known wire type with its class."""
     return _REGISTRY
+
+
+def is_recorded(event_type: str) -> bool:
+    """Tell whether a domain records events of that type today; others are announced, or unknown."""
+    cls = _REGISTRY.get(event_type)
+    return cls is not None and not cls.is_announced
+
+
+def activities() -> Mapping[str, int]:
+    """Return the wire types that keep a streak (1), and those that take such a deed back (-1)."""
+    return {name: cls.activity for name, cls in _REGISTRY.items() if cls.activity}
 
 
 def decode(event_type: str, version: int, learner_id: int, payload: Mapping[str, Any]) -> Fact:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
-from rebootcamp.events.facts import RecordedEvent, UnreadableEvent, recorded_from_row
+from rebootcamp.events.facts import RecordedEvent, UnreadableEvent, activities, recorded_from_row
 from rebootcamp.models.sql.progress import ActivityEvent, OutboxEntry
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import Row
@@ -31,6 +31,14 @@ _BACKLOG: Final = """
         extract(epoch FROM clock_timestamp() - min(e.occurred_at) FILTER (WHERE o.dead_at IS NULL))::float8
             AS oldest_seconds
     FROM outbox o JOIN activity_events e USING (event_id)"""
+
+
+# A deed and what takes it back bear the same date.
+_ACTIVE_DAYS: Final = """
+    SELECT e.local_date FROM activity_events e
+    JOIN unnest(%(types)s::text[], %(signs)s::integer[]) AS a (type, sign) ON a.type = e.type
+    WHERE e.user_id = %(user_id)s AND NOT jsonb_exists(e.payload, 'is_goal')
+    GROUP BY e.local_date HAVING sum(a.sign) > 0"""
 
 
 def first_events(user_id: str, after: str, limit: int) -> str:
@@ -59,6 +67,13 @@ def has_waiting_deeds(user_id: str) -> str:
         SELECT 1 FROM outbox o JOIN activity_events e ON e.event_id = o.event_id
         WHERE o.user_id = {user_id} AND o.dead_at IS NULL AND e.type = ANY(CAST(:types AS text[]))
             AND e.local_date BETWEEN :first AND :last AND e.payload ->> 'is_goal' IS NULL)"""  # noqa: S608
+
+
+def fetch_active_days(user_id: int) -> list[date]:
+    """Return the local dates on which a learner did something that still counts; for the rare recount of a streak."""
+    signs = activities()
+    parameters = {"user_id": user_id, "types": list(signs), "signs": list(signs.values())}
+    return [row["local_date"] for row in fetch_all(_ACTIVE_DAYS, parameters)]
 
 
 def fetch_backlog() -> Row:

@@ -13,11 +13,22 @@ from sqlalchemy.orm import Session
 from rebootcamp.events.accounts import AccountErased
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRejected, ChallengeRevoked
+from rebootcamp.events.workshops import WorkshopAttendanceRevoked, WorkshopOffered, WorkshopPromoted
 from rebootcamp.models.sql.progress import ActivityEvent
 
 # What others or the rules do to a learner makes nobody active; nor does a challenge that completes by itself.
 PASSIVE: Final = [
-    fact.type for fact in (BadgeAwarded, BadgeRevoked, ChallengeRejected, ChallengeRevoked, AccountErased)
+    fact.type
+    for fact in (
+        BadgeAwarded,
+        BadgeRevoked,
+        ChallengeRejected,
+        ChallengeRevoked,
+        AccountErased,
+        WorkshopOffered,
+        WorkshopPromoted,
+        WorkshopAttendanceRevoked,
+    )
 ]
 
 _USAGE: Final = sa.text("""

@@ -28,6 +28,16 @@ SENTENCES: Final[Mapping[str, Text]] = {
     ),
     "challenge.joined": Text("Joined “{title}”", "Participation au défi « {title} »"),
     "challenge.left": Text("Left “{title}”", "Abandon du défi « {title} »"),
+    "workshop.registered": Text("Registered for “{title}”", "Inscription à l'atelier « {title} »"),
+    "workshop.waitlisted": Text("On the waiting list of “{title}”", "Sur la liste d'attente de « {title} »"),
+    "workshop.offered": Text("Offered a seat in “{title}”", "Place proposée dans l'atelier « {title} »"),
+    "workshop.promoted": Text("Got a seat in “{title}”", "Place obtenue dans l'atelier « {title} »"),
+    "workshop.left": Text("No longer registered for “{title}”", "Inscription à « {title} » terminée"),
+    "workshop.attended": Text("Took part in “{title}” (+{points} XP)", "Atelier « {title} » suivi (+{points} XP)"),
+    "workshop.attendance_revoked": Text(
+        "Attendance of “{title}” was taken back (-{points} XP)", "Présence à « {title} » annulée (-{points} XP)"
+    ),
+    "workshop.rated": Text("Gave feedback on “{title}”", "Avis donné sur l'atelier « {title} »"),
     "badge.awarded": Text("Earned the badge “{name}” (+{points} points)", "Badge « {name} » obtenu (+{points} points)"),
     "badge.revoked": Text(
         "Lost the badge “{name}” (-{points} points): {reason}", "Badge « {name} » retiré (-{points} points) : {reason}"

@@ -11,9 +11,11 @@ from rebootcamp.models.sql import (
     jobs,
     leaderboards,
     levels,
+    mails,
     operations,
     pictures,
     progress,
+    workshops,
 )
 
 __all__ = [
@@ -27,7 +29,9 @@ __all__ = [
     "jobs",
     "leaderboards",
     "levels",
+    "mails",
     "operations",
     "pictures",
     "progress",
+    "workshops",
 ]

@@ -13,6 +13,7 @@ from rebootcamp.core.json import dumps_text
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.events.journal import LearnerLine
+from rebootcamp.events.store import fetch_active_days
 from rebootcamp.models.sql.levels import CURVE_VERSION
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.gamification.criteria import measures_of
@@ -147,15 +148,6 @@ _LEDGERS: Final = """
         evidence = excluded.evidence, awarded_at = excluded.awarded_at, expires_at = excluded.expires_at,
         revoked_at = NULL, revoke_reason = NULL"""
 
-_ACTIVE_DAYS: Final = """
-    SELECT DISTINCT d.local_date FROM challenge_completions d JOIN challenges c ON c.id = d.challenge_id
-    WHERE d.user_id = %(user_id)s AND d.status = 'validated' AND c.criteria IS NULL"""
-
-
-def active_days(user_id: int) -> list[date]:
-    """Return the local dates on which a learner's valid completions lie."""
-    return [row["local_date"] for row in fetch_all(_ACTIVE_DAYS, {"user_id": user_id})]
-
 
 class Engine:
     """The engine's reaction to the events of one deed: the pure core decides, one statement writes the ledgers."""
@@ -188,7 +180,7 @@ class Engine:
             yield _LEDGERS, {"user_id": self._line.user_id, **rows}
 
     def _active_days(self) -> Iterable[date]:
-        return active_days(self._line.user_id)
+        return fetch_active_days(self._line.user_id)
 
     def _note(self, event: RecordedEvent, step: Step) -> None:
         event_id, fact = str(event.event_id), event.fact

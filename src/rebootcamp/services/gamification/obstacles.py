@@ -8,6 +8,7 @@ from datetime import date
 from typing import Final
 
 from rebootcamp.core.languages import Text
+from rebootcamp.events.facts import is_recorded
 from rebootcamp.services.gamification.criteria import (
     All,
     AnyOf,
@@ -22,7 +23,6 @@ from rebootcamp.services.gamification.criteria import (
 )
 from rebootcamp.services.gamification.measures import Measure
 from rebootcamp.services.gamification.reach import SHORTEST
-from rebootcamp.services.gamification.vocabulary import EVENTS
 
 # The most periods of a cadence that a window of one grain can touch.
 _TOUCHED: Final = {
@@ -166,7 +166,7 @@ def _of_count(criterion: Counted, world: World) -> Iterable[Obstacle]:
 
 
 def _announced(event: str) -> Iterable[Obstacle]:
-    if EVENTS[event].is_announced:
+    if not is_recorded(event):
         yield _obstacle(
             "announced_event",
             f"Nothing records {event} so far.",

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Final
 
 from rebootcamp.events.badges import BadgeAwarded
-from rebootcamp.events.challenges import ChallengeFact, ChallengeJoined
+from rebootcamp.events.challenges import ChallengeJoined
 from rebootcamp.events.facts import RecordedEvent
 from rebootcamp.services.gamification.criteria import Situation
 from rebootcamp.services.gamification.goals import Goal, joined_key
@@ -74,6 +74,6 @@ def _furthered(standing: Standing, event: RecordedEvent, rules: RuleBook) -> Ite
 def _changed(standing: Standing, event: RecordedEvent, rules: RuleBook) -> Iterable[Measure]:
     """Return the counters that the event changes, as far as they may say how far one is with a goal."""
     counted = occurrence(event.fact.type)
-    if counted is None or (isinstance(event.fact, ChallengeFact) and event.fact.is_goal):
+    if counted is None or event.fact.is_goal:
         return ()
     return rules.measures.touched(counted[0], vars(event.fact), event.local_date, standing.measured)

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date
 
-from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
 from rebootcamp.events.facts import RecordedEvent
 from rebootcamp.services.gamification.progression import Standing, Step, advance
 from rebootcamp.services.gamification.rulebook import RuleBook
@@ -41,8 +40,8 @@ def replayed(
     standing = Standing(measured=measured)
     days: Counter[date] = Counter()
     for event in events:
-        if isinstance(event.fact, ChallengeCompleted | ChallengeRevoked) and not event.fact.is_goal:
-            days[event.local_date] += 1 if isinstance(event.fact, ChallengeCompleted) else -1
+        if event.fact.activity and not event.fact.is_goal:
+            days[event.local_date] += event.fact.activity
         step = advance(standing, event, measures, lambda: +days, rest_days)
         standing = step.standing
         yield event, step

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from rebootcamp.core.days import ONE_DAY, is_cut_short
 from rebootcamp.events.accounts import DaysChanged
-from rebootcamp.events.challenges import ChallengeCompleted, ChallengeFact, ChallengeRevoked
 from rebootcamp.events.facts import RecordedEvent
 from rebootcamp.events.quizzes import QuizCompleted
 from rebootcamp.events.streaks import FreezeCancelled, FreezePlaced, StreakRepaired
@@ -109,14 +108,11 @@ def off_days(streak: Streak, rest_days: RestDays, timezone: str | None = None) -
 def streak_after(
     streak: Streak, event: RecordedEvent, active_days: Callable[[], Iterable[date]], rest_days: RestDays = NO_REST_DAYS
 ) -> Streak:
-    """Return the streak after an event; `active_days` gives the days on which valid completions remain.
-
-    What completes by itself is no activity: only the deeds behind it are.
-    """
+    """Return the streak after an event; `active_days` gives the days on which deeds remain."""
     fact, day = event.fact, event.local_date
-    if isinstance(fact, ChallengeFact) and fact.is_goal:
+    if fact.is_goal:
         return streak
-    if isinstance(fact, ChallengeCompleted):
+    if fact.activity > 0:
         streak = _bridged_by_zone(streak, day, rest_days, event.timezone)
         return extend(streak, day, off_days(streak, rest_days)) or recount(streak, active_days(), rest_days)
     if isinstance(fact, QuizCompleted):
@@ -131,7 +127,7 @@ def streak_after(
         streak = streak.unprotect(fact.on)
     elif isinstance(fact, StreakRepaired):
         streak = streak.protect(REPAIRED, [fact.on], day)
-    elif not isinstance(fact, ChallengeRevoked):
+    elif fact.activity == 0:
         return streak
     return recount(streak, active_days(), rest_days)
 

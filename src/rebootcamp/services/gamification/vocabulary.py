@@ -1,7 +1,7 @@
 """What rules can speak of: the events that can be counted, their fields, and how each is said.
 
-A domain that records one of these events feeds the rules without any change here. Events marked as announced belong to
-domains that are not there yet: rules may name them, and `flask rules lint` says that nobody can meet them so far.
+A domain that records one of these events feeds the rules without any change here. Those that nobody records yet are
+announced: rules may name them, and `flask rules lint` says that nobody can meet them so far.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ class Countable:
     keys: tuple[str, ...] = ()
     amounts: Mapping[str, Text] = field(default_factory=dict)
     undone_by: str | None = None
-    is_announced: bool = True
     different: Text = DIFFERENT
 
     @property
@@ -50,7 +49,6 @@ EVENTS: Final[Mapping[str, Countable]] = {
             "co2e_grams": Text("Save {n} g of CO2e", "Éviter {n} g de CO2e"),
         },
         undone_by="challenge.revoked",
-        is_announced=False,
     ),
     "workshop.attended": Countable(
         one=Text("Attend {n} {different}workshop", "Participer à {n} atelier{different}"),

@@ -1,0 +1,16 @@
+"""What workshops, their registrations and their comments may be."""
+
+from __future__ import annotations
+
+from typing import Final
+
+WORKSHOP_STATUSES: Final = ("draft", "published", "cancelled", "closed")
+REGISTRATION_STATUSES: Final = ("registered", "waitlisted", "cancelled", "attended")
+COMMENT_STATES: Final = ("visible", "hidden", "deleted")
+
+# Why a registration ended: by the learner, by the trainer, because an offered seat was refused or not taken in time,
+# or with the account.
+LEAVING_CAUSES: Final = ("left", "removed", "declined", "offer_lapsed", "account_erased")
+
+MAX_CAPACITY: Final = 10_000
+MAX_OFFER_HOURS: Final = 14 * 24
