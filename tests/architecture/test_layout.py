@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "rebootcamp"
 LONGEST_FUNCTION, LONGEST_MODULE = 40, 400
 DOMAINS = {"accounts", "challenges", "badges", "progress", "levels", "leaderboards", "groups", "eco", "operations"}
-DOMAINS |= {"pictures", "calendar", "jobs"}
+DOMAINS |= {"pictures", "calendar", "jobs", "workshops"}
 # gunicorn and prometheus_client are configured by their own variables; the commands for development start processes.
 READERS_OF_THE_ENVIRONMENT = {"config.py", "gunicorn_conf.py", "web/metrics.py"}
 

@@ -15,6 +15,7 @@ from rebootcamp.controllers import (
     operations,
     pictures,
     progress,
+    workshops,
 )
 from rebootcamp.web.parsing import Blueprint
 
@@ -29,6 +30,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     groups.blueprint,
     eco.blueprint,
     calendar.blueprint,
+    workshops.blueprint,
     jobs.blueprint,
     operations.blueprint,
 )

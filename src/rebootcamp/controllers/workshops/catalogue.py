@@ -1,0 +1,3 @@
+"""Workshops over HTTP: the catalogue, editing, cancelling, calendars."""
+
+from __future__ import annotations

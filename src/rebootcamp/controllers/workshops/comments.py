@@ -1,0 +1,3 @@
+"""Comments of workshops over HTTP."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Seats over HTTP: registering, leaving, offers, attendance and feedback."""
+
+from __future__ import annotations
