@@ -54,7 +54,7 @@ ONCE = [challenge(1, "once"), challenge(2, "once"), challenge(3, "event", catego
 WITHOUT_END: list[Any] = []
 
 IMPOSSIBLE: list[tuple[str, dict[str, Any], Any]] = [
-    ("announced_event", {"type": "workshop_attendance", "value": 1}, WITHOUT_END),
+    ("announced_event", {"type": "grain_completion", "value": 1}, WITHOUT_END),
     ("announced_event", {"streak": {"kind": "perfect_quiz", "at_least": 3}}, WITHOUT_END),
     ("no_matching_challenge", count(where={"category": "food"}), WITHOUT_END),
     ("no_matching_challenge", count(where={"category": "energy", "cadence": "once"}), WITHOUT_END),

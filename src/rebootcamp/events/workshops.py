@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rebootcamp.events.facts import Fact
@@ -24,7 +24,7 @@ class WorkshopRegistered(WorkshopFact):
 
     type: ClassVar[str] = "workshop.registered"
 
-    words: dict[str, Any] | str = field(default_factory=dict)
+    words: dict[str, Any] | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class WorkshopWaitlisted(WorkshopFact):
 
     type: ClassVar[str] = "workshop.waitlisted"
 
-    words: dict[str, Any] | str = field(default_factory=dict)
+    words: dict[str, Any] | str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,4 +97,4 @@ class WorkshopRated(WorkshopFact):
     type: ClassVar[str] = "workshop.rated"
 
     rating: int
-    words: dict[str, Any] | str = field(default_factory=dict)
+    words: dict[str, Any] | str
