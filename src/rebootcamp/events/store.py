@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final
@@ -34,11 +35,11 @@ _BACKLOG: Final = """
 
 
 # A deed and what takes it back bear the same date.
-_ACTIVE_DAYS: Final = """
-    SELECT e.local_date FROM activity_events e
+_ACTIVITY: Final = """
+    SELECT e.local_date, sum(a.sign)::integer AS deeds FROM activity_events e
     JOIN unnest(%(types)s::text[], %(signs)s::integer[]) AS a (type, sign) ON a.type = e.type
     WHERE e.user_id = %(user_id)s AND NOT jsonb_exists(e.payload, 'is_goal')
-    GROUP BY e.local_date HAVING sum(a.sign) > 0"""
+    GROUP BY e.local_date"""
 
 
 def first_events(user_id: str, after: str, limit: int) -> str:
@@ -69,11 +70,11 @@ def has_waiting_deeds(user_id: str) -> str:
             AND e.local_date BETWEEN :first AND :last AND e.payload ->> 'is_goal' IS NULL)"""  # noqa: S608
 
 
-def fetch_active_days(user_id: int) -> list[date]:
-    """Return the local dates on which a learner did something that still counts; for the rare recount of a streak."""
+def fetch_activity(user_id: int) -> Counter[date]:
+    """Return how many deeds that still count lie on each local date; for the rare recount of a streak."""
     signs = activities()
     parameters = {"user_id": user_id, "types": list(signs), "signs": list(signs.values())}
-    return [row["local_date"] for row in fetch_all(_ACTIVE_DAYS, parameters)]
+    return Counter({row["local_date"]: row["deeds"] for row in fetch_all(_ACTIVITY, parameters)})
 
 
 def fetch_backlog() -> Row:

@@ -13,7 +13,7 @@ from rebootcamp.core.json import dumps_text
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.facts import Fact, RecordedEvent
 from rebootcamp.events.journal import LearnerLine
-from rebootcamp.events.store import fetch_active_days
+from rebootcamp.events.store import fetch_activity
 from rebootcamp.models.sql.levels import CURVE_VERSION
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.gamification.criteria import measures_of
@@ -25,7 +25,7 @@ from rebootcamp.services.gamification.progression import Standing, Step, advance
 from rebootcamp.services.gamification.rest_days import calendar_of
 from rebootcamp.services.gamification.rulebook import Badge, RuleBook
 from rebootcamp.services.gamification.rules import compile_rule
-from rebootcamp.services.gamification.streaks import Streak
+from rebootcamp.services.gamification.streaks import Streak, activity_of
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import Statement, fetch_all, is_settled
 
@@ -163,10 +163,13 @@ class Engine:
         if line.last_seq == 0:
             # Nothing happened yet, so every counter is complete.
             self._standing = replace(self._standing, measured=self._rules.version)
+        # The journal does not hold them yet.
+        self._unsaved: list[RecordedEvent] = []
         self._ledgers: dict[str, list[dict[str, Any]]] = {"experience": [], "revoked": [], "granted": []}
 
     def on_event(self, event: RecordedEvent) -> Sequence[Fact]:
         """Apply one event to the learner's standing; return the facts that follow from it."""
+        self._unsaved.append(event)
         step = advance(self._standing, event, self._rules, self._active_days, self._rest_days)
         self._standing = step.standing
         store_standing(self._line, step.standing)
@@ -180,7 +183,10 @@ class Engine:
             yield _LEDGERS, {"user_id": self._line.user_id, **rows}
 
     def _active_days(self) -> Iterable[date]:
-        return fetch_active_days(self._line.user_id)
+        days = fetch_activity(self._line.user_id)
+        for event in self._unsaved:
+            days[event.local_date] += activity_of(event)
+        return +days
 
     def _note(self, event: RecordedEvent, step: Step) -> None:
         event_id, fact = str(event.event_id), event.fact

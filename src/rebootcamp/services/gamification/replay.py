@@ -9,7 +9,7 @@ from datetime import date
 from rebootcamp.events.facts import RecordedEvent
 from rebootcamp.services.gamification.progression import Standing, Step, advance
 from rebootcamp.services.gamification.rulebook import RuleBook
-from rebootcamp.services.gamification.streaks import NO_REST_DAYS, RestDays
+from rebootcamp.services.gamification.streaks import NO_REST_DAYS, RestDays, activity_of
 
 
 def replay(
@@ -40,8 +40,7 @@ def replayed(
     standing = Standing(measured=measured)
     days: Counter[date] = Counter()
     for event in events:
-        if event.fact.activity and not event.fact.is_goal:
-            days[event.local_date] += event.fact.activity
+        days[event.local_date] += activity_of(event)
         step = advance(standing, event, measures, lambda: +days, rest_days)
         standing = step.standing
         yield event, step

@@ -109,10 +109,8 @@ def streak_after(
     streak: Streak, event: RecordedEvent, active_days: Callable[[], Iterable[date]], rest_days: RestDays = NO_REST_DAYS
 ) -> Streak:
     """Return the streak after an event; `active_days` gives the days on which deeds remain."""
-    fact, day = event.fact, event.local_date
-    if fact.is_goal:
-        return streak
-    if fact.activity > 0:
+    fact, day, activity = event.fact, event.local_date, activity_of(event)
+    if activity > 0:
         streak = _bridged_by_zone(streak, day, rest_days, event.timezone)
         return extend(streak, day, off_days(streak, rest_days)) or recount(streak, active_days(), rest_days)
     if isinstance(fact, QuizCompleted):
@@ -127,9 +125,14 @@ def streak_after(
         streak = streak.unprotect(fact.on)
     elif isinstance(fact, StreakRepaired):
         streak = streak.protect(REPAIRED, [fact.on], day)
-    elif fact.activity == 0:
+    elif activity == 0:
         return streak
     return recount(streak, active_days(), rest_days)
+
+
+def activity_of(event: RecordedEvent) -> int:
+    """Return 1 for a deed, -1 for one taken back, 0 for the rest: what completes by itself is no activity."""
+    return 0 if event.fact.is_goal else event.fact.activity
 
 
 def extend(streak: Streak, day: date, off: Off = never_off) -> Streak | None:

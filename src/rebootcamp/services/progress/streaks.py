@@ -15,7 +15,7 @@ from rebootcamp.core.errors import DomainError, InvalidField, NotFound
 from rebootcamp.core.languages import Text
 from rebootcamp.events.facts import Fact
 from rebootcamp.events.journal import LearnerLine, lock_line, record
-from rebootcamp.events.store import fetch_active_days
+from rebootcamp.events.store import fetch_activity
 from rebootcamp.events.streaks import FreezeCancelled, FreezePlaced, StreakRepaired
 from rebootcamp.models.sql.accounts import day_columns
 from rebootcamp.models.sql.calendar import CALENDAR_VERSION
@@ -164,7 +164,7 @@ def streak_versions_of(row: Row) -> tuple[int, str, date, str, int]:
 
 def streak_of(row: Row) -> StreakView:
     """Return the streaks of a row, as of now."""
-    diary, active = Diary.from_row(row), set(fetch_active_days(row["user_id"]))
+    diary, active = Diary.from_row(row), set(+fetch_activity(row["user_id"]))
     window = (diary.today - n * ONE_DAY for n in range(1, REPAIR_WINDOW.days + 1))
     repairable = next((day for day in window if _repair_refusal(diary, day, active) is None), None)
     return StreakView(diary, tuple(_explained(diary, active)), repairable)
@@ -210,7 +210,7 @@ def repair_streak(actor: Actor, on: date) -> StreakView:
     """
     with transaction():
         diary = Diary.of_line(lock_line(actor.user_id))
-        refusal = _repair_refusal(diary, on, set(fetch_active_days(actor.user_id)))
+        refusal = _repair_refusal(diary, on, set(+fetch_activity(actor.user_id)))
         if refusal is not None:
             raise refusal
         return _record(actor, StreakRepaired(learner_id=actor.user_id, on=on.isoformat()), diary)
