@@ -91,7 +91,9 @@ def world() -> Iterator[World]:
     """Yield a running service with 1,264 learners."""
     with ExitStack() as stack:
         servers = stack.enter_context(temporary_servers())
-        base = Settings.from_env({**servers.env, "SECRET_KEY": SECRET, "APP_ENV": "test", "LOG_LEVEL": "WARNING"})
+        # The longest there are: fifty backups take longer than a token usually lives.
+        chosen = {"SECRET_KEY": SECRET, "APP_ENV": "test", "LOG_LEVEL": "WARNING", "ACCESS_TOKEN_MINUTES": "60"}
+        base = Settings.from_env({**servers.env, **chosen})
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rebootcamp-chaos-")))
         print("filling a pair of databases …", flush=True)
         pair = create_pair(base, "chaos")
