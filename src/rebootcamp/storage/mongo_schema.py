@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ MONGO_INIT: Final = Path(__file__).resolve().parents[3] / "mongo_init"
 
 
 def declarations(directory: Path = MONGO_INIT) -> list[dict[str, Any]]:
-    """Return the declared collections: `{collection, validator, indexes: [{name, keys, unique?}]}`."""
+    """Return the declared collections: `{collection, validator, indexes: [{name, keys, …options}]}`."""
     return [json.loads(file.read_text(encoding="utf-8")) for file in sorted(directory.glob("*.json"))]
 
 
@@ -27,7 +28,7 @@ def apply_schema(database: Database[Doc]) -> list[str]:
             database.command("collMod", name, **_options(declared))
         else:
             database.create_collection(name, **_options(declared))
-        _apply_indexes(database, name, declared["indexes"])
+        _apply_indexes(database, name, declared)
     return [declared["collection"] for declared in declarations()]
 
 
@@ -36,7 +37,7 @@ def empty_collection(database: Database[Doc], declared: dict[str, Any]) -> None:
     fresh = f"{declared['collection']}.fresh"
     database.drop_collection(fresh)
     database.create_collection(fresh, **_options(declared))
-    _apply_indexes(database, fresh, declared["indexes"])
+    _apply_indexes(database, fresh, declared)
     database[fresh].rename(declared["collection"], dropTarget=True)
 
 
@@ -55,23 +56,28 @@ def undeclared(database: Database[Doc]) -> list[str]:
     ]
 
 
-def _indexes(database: Database[Doc], collection: str) -> dict[str, tuple[list[tuple[str, int]], bool]]:
+def _indexes(database: Database[Doc], collection: str) -> dict[str, Doc]:
     information = database[collection].index_information()
+    return {name: _form(list(index["key"]), index) for name, index in information.items() if name != "_id_"}
+
+
+def _declared_indexes(declared: dict[str, Any]) -> dict[str, Doc]:
+    return {index["name"]: _form(list(index["keys"].items()), index) for index in declared["indexes"]}
+
+
+def _form(keys: list[tuple[str, int]], options: Mapping[str, Any]) -> Doc:
     return {
-        name: (list(index["key"]), bool(index.get("unique"))) for name, index in information.items() if name != "_id_"
+        "keys": keys,
+        "unique": bool(options.get("unique")),
+        "partial": options.get("partialFilterExpression"),
     }
 
 
-def _declared_indexes(declared: dict[str, Any]) -> dict[str, tuple[list[tuple[str, int]], bool]]:
-    indexes = declared["indexes"]
-    return {index["name"]: (list(index["keys"].items()), bool(index.get("unique"))) for index in indexes}
-
-
-def _apply_indexes(database: Database[Doc], collection: str, indexes: list[dict[str, Any]]) -> None:
-    declared = {index["name"] for index in indexes}
-    for name in database[collection].index_information():
-        if name not in declared and name != "_id_":
+def _apply_indexes(database: Database[Doc], collection: str, declared: dict[str, Any]) -> None:
+    wanted = _declared_indexes(declared)
+    for name, form in _indexes(database, collection).items():
+        if form != wanted.get(name):
             database[collection].drop_index(name)
-    for index in indexes:
+    for index in declared["indexes"]:
         options = {key: value for key, value in index.items() if key != "keys"}
         database[collection].create_index(list(index["keys"].items()), **options)

@@ -34,6 +34,7 @@ _LEDGER: Final = (
 INVARIANTS: Final[Mapping[str, Invariant]] = {
     "history": Invariant("I1, I2", LEARNER),
     "awards": Invariant("I3", LEARNER),
+    "registrations": Invariant("I2", LEARNER),
     "progress": Invariant("I2, I8", LEARNER),
     "validator": Invariant("I10", LEARNER),
     "badges": Invariant("I1", CATALOGUE),

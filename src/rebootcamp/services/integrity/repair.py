@@ -38,7 +38,7 @@ from rebootcamp.services.integrity.invariants import (
 )
 from rebootcamp.services.integrity.mending import REASON, mend_learner, relays_held_off
 from rebootcamp.services.integrity.report import Finding, Report
-from rebootcamp.services.integrity.sources import OWNERS
+from rebootcamp.services.integrity.sources import owners
 from rebootcamp.services.integrity.stores import IDENTITY, catalogue_faults, is_refused, owner_of, refused
 from rebootcamp.services.integrity.totals import COUNTED, members_off
 from rebootcamp.storage import mongo
@@ -137,7 +137,7 @@ def _put_misplaced_aside() -> Iterator[str]:
     """Move documents of learners' collections that name no learner; those that do are compared with the journal."""
     with pymongo.timeout(LONG_SECONDS):
         found = [(name, document["_id"], owner_of(name, document)) for name, document in refused(None)]
-    misplaced = [(name, key) for name, key, owner in found if name in OWNERS and owner is None]
+    misplaced = [(name, key) for name, key, owner in found if name in owners() and owner is None]
     for start in range(0, len(misplaced), CHUNK):
         with relays_held_off():
             # A relay may have corrected it since.
