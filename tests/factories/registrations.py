@@ -34,7 +34,7 @@ class Stay:
             self.id = row.id
             self._count(taken=not waits, waiting=waits)
             said = {"answers": {}, **words}
-            self._tell((facts.WorkshopWaitlisted if waits else facts.WorkshopRegistered), words=said)
+            self._tell((facts.WorkshopWaitlisted if waits else facts.WorkshopRegistered), at=now, words=said)
 
     def offer(self, until: datetime | None = None) -> None:
         until = until or clock.now() + timedelta(hours=2)
@@ -46,16 +46,18 @@ class Stay:
     def promote(self) -> None:
         with transaction():
             was_offered = self.row.offered_until is not None
-            self._set(status="registered", offered_until=None, seated_at=clock.now())
+            now = clock.now()
+            self._set(status="registered", offered_until=None, seated_at=now)
             self._count(taken=not was_offered, waiting=-(not was_offered))
-            self._tell(facts.WorkshopPromoted)
+            self._tell(facts.WorkshopPromoted, at=now)
 
     def leave(self, cause: str = "left") -> None:
         with transaction():
             had_seat = self.row.status != "waitlisted" or self.row.offered_until is not None
-            self._set(status="cancelled", offered_until=None, ended_at=clock.now())
+            now = clock.now()
+            self._set(status="cancelled", offered_until=None, ended_at=now)
             self._count(taken=-had_seat, waiting=-(not had_seat))
-            self._tell(facts.WorkshopLeft, cause=cause, had_seat=had_seat)
+            self._tell(facts.WorkshopLeft, at=now, cause=cause, had_seat=had_seat)
 
     def attend(self) -> None:
         with transaction():
@@ -89,7 +91,7 @@ class Stay:
             columns = {"taken": Workshop.taken + int(taken), "waiting": Workshop.waiting + int(waiting)}
             session.query(Workshop).filter_by(id=self.workshop.id).update(columns, synchronize_session=False)
 
-    def _tell(self, kind: type[facts.WorkshopFact], day: Any = None, **fields: Any) -> None:
+    def _tell(self, kind: type[facts.WorkshopFact], at: Any = None, day: Any = None, **fields: Any) -> None:
         titles = {language: texts["title"] for language, texts in self.workshop.translations.items()}
         fact = kind(
             learner_id=self.user_id,
@@ -100,4 +102,4 @@ class Stay:
             **fields,
         )
         self._set(last_seq=lock_line(self.user_id).last_seq + 1)
-        record(fact, local_date=day)
+        record(fact, occurred_at=at, local_date=day)
