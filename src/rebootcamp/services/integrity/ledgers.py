@@ -90,7 +90,7 @@ def without_forgotten(kept: Standing, made: Standing, rules: RuleBook) -> Standi
 
 
 def _check_stranger(notes: Notes, learner: Learner) -> None:
-    if learner.completions or learner.grants or learner.experience:
+    if learner.is_witnessed:
         notes.add("state", "ledger rows without any event")
     if learner.state is not None:
         notes.expect("sequence", learner.state.last_seq, 0)

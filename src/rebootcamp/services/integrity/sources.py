@@ -27,6 +27,7 @@ from rebootcamp.models.sql.eco import EcoContribution
 from rebootcamp.models.sql.groups import GroupMembership
 from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.progress import LearnerState, XpEntry
+from rebootcamp.models.sql.workshops import WorkshopRegistration
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut
 from rebootcamp.storage.mongo import Doc
@@ -60,6 +61,7 @@ class Learner:
     shares: list[Row] = field(default_factory=list)
     participations: list[Row] = field(default_factory=list)
     stays: list[Row] = field(default_factory=list)
+    registration_rows: list[Row] = field(default_factory=list)
     documents: Mapping[str, list[Doc]] = field(default_factory=dict)
 
     @cached_property
@@ -98,6 +100,11 @@ class Learner:
     def is_listed(self) -> bool:
         """Tell whether the account lets the learner appear on boards."""
         return any(row["is_listed"] and row["is_active"] for row in self.account)
+
+    @property
+    def is_witnessed(self) -> bool:
+        """Tell whether there are rows that only an event can have brought."""
+        return bool(self.completions or self.grants or self.experience or self.registration_rows)
 
     def shown(self, collection: str) -> list[Doc]:
         """Return what a collection has about the learner."""
@@ -138,6 +145,7 @@ _TABLES: Final[Mapping[str, type[Any]]] = {
     "shares": TeamContribution,
     "participations": ChallengeParticipation,
     "stays": GroupMembership,
+    "registration_rows": WorkshopRegistration,
 }
 
 

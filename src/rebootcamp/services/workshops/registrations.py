@@ -98,7 +98,7 @@ def list_registrations(
     row = fetch_one(_PAGE, {**parameters, "after": key[0] if key else 0, "limit": page.limit + 1})
     actor = caller.confirmed(row)
     actor.require(READ_ANY)
-    if row is None or row["id"] is None or not _may_know(actor, row):
+    if row is None or row["id"] is None or not may_know(actor, row):
         raise NotFound("workshop")
     found = _joined(row, page.limit, ORDER)
     has_addresses = actor.user_id == row["trainer_id"] or actor.can("workshop:write_any")
@@ -118,7 +118,8 @@ def list_own_registrations(
     return _joined(row, page.limit, OWN_ORDER)
 
 
-def _may_know(actor: Actor, row: Row) -> bool:
+def may_know(actor: Actor, row: Row) -> bool:
+    """Tell whether staff may know of a workshop: of another's draft only administrators may."""
     is_own = actor.user_id == row["trainer_id"] or actor.can("workshop:write_any")
     return row["status"] != "draft" or is_own
 
