@@ -20,7 +20,7 @@ from rebootcamp.core import failpoints
 from rebootcamp.events import journal, projector, relay, states, tables
 from rebootcamp.services.challenges import goals, teams
 from rebootcamp.services.gamification import engine
-from rebootcamp.services.workshops import documents
+from rebootcamp.services.workshops import documents, retention
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import READS, db, engine_options, reads_options
 from rebootcamp.web import authentication, logs, policies, problems, requests
@@ -83,6 +83,7 @@ def _bind_stores(app: Flask, settings: Settings) -> None:
     states.subscribe([projector.AWARDS, documents.REGISTRATIONS])
     relay.subscribe([teams.add_contributions])
     tables.subscribe([teams.recount_all])
+    retention.configure(settings)
 
 
 def _bind_web(app: Flask, settings: Settings) -> None:

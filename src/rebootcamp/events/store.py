@@ -20,6 +20,7 @@ from rebootcamp.storage.statements import fetch_all
 
 STREAM_ROWS: Final = 2000
 
+_COLUMNS: Final = "e.event_id, e.user_id, e.seq, e.type, e.version, e.payload, e.occurred_at, e.local_date, e.timezone"
 # As a JSON value inside a larger statement.
 _EVENT_JSON: Final = """jsonb_build_object(
     'event_id', e.event_id, 'user_id', e.user_id, 'seq', e.seq, 'type', e.type, 'version', e.version,
@@ -62,6 +63,21 @@ def waiting_events(user_id: str, first: str, last: str, about: str) -> str:
     return f"""(SELECT jsonb_agg({_EVENT_JSON} ORDER BY e.seq) FROM outbox o
         JOIN activity_events e ON e.event_id = o.event_id
         WHERE o.user_id = {user_id} AND o.seq BETWEEN {first} AND {last} AND e.payload @> {about})"""  # noqa: S608
+
+
+def newest_in(stretches: str, *, waiting_only: bool = False) -> str:
+    """Return a statement: the newest events in stretches of lines, `%(since)s` or later, before `%(at)s`, `%(id)s`.
+
+    `stretches` is SQL of rows `(user_id, first_seq, last_seq, about)`: an event's payload contains `about`.
+    """
+    events = "activity_events e ON e.user_id = s.user_id AND e.seq BETWEEN s.first_seq AND s.last_seq"
+    waiting = """outbox o ON o.user_id = s.user_id AND o.seq BETWEEN s.first_seq AND s.last_seq
+        JOIN activity_events e ON e.event_id = o.event_id"""
+    return f"""SELECT {_COLUMNS} FROM ({stretches}) s JOIN {waiting if waiting_only else events}
+        WHERE e.payload @> s.about AND e.occurred_at >= %(since)s::timestamptz
+            AND (%(at)s::timestamptz IS NULL
+                OR (e.occurred_at, e.event_id::text COLLATE "C") < (%(at)s::timestamptz, %(id)s::text))
+        ORDER BY e.occurred_at DESC, e.event_id::text COLLATE "C" DESC LIMIT %(limit)s"""  # noqa: S608
 
 
 def has_dead_letters(user_id: str) -> str:
@@ -194,7 +210,6 @@ def recorded_from_json(value: Row) -> RecordedEvent:
     )
 
 
-_COLUMNS: Final = "e.event_id, e.user_id, e.seq, e.type, e.version, e.payload, e.occurred_at, e.local_date, e.timezone"
 _NEWEST: Final = """
     AND (%(before)s::bigint IS NULL OR e.seq < %(before)s::bigint)
     AND (%(event_type)s::text IS NULL OR e.type = %(event_type)s::text)

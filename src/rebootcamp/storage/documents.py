@@ -1,4 +1,4 @@
-"""What document classes share: their collection, and the two idempotent ways to write a projection."""
+"""What every document class shares: its collection, and the two idempotent ways to write a projection."""
 
 from __future__ import annotations
 
@@ -48,6 +48,21 @@ class Document:
                 raise
 
 
+def insert_once(document: Doc) -> InsertOne[Doc]:
+    """Return the insertion of a document whose `_id` names one occurrence: a second insertion changes nothing."""
+    return InsertOne(document)
+
+
+def replace_present(document: Doc) -> ReplaceOne[Doc]:
+    """Return the replacement of a document, where it is: one that was never accepted stays away."""
+    return ReplaceOne({"_id": document["_id"]}, document)
+
+
+def replace_if_newer(document_id: Any, order: str, value: int, fields: Doc) -> UpdateOne:
+    """Return a state transfer guarded by a growing number (`seq` or `version`): an older copy never wins."""
+    return UpdateOne({"_id": document_id, order: {"$lte": value}}, {"$set": {**fields, order: value}}, upsert=True)
+
+
 class StateDocument(Document):
     """Base of what shows how one thing stands, by what events say of it: `{_id, user_id, seq, …}`; the newest wins.
 
@@ -70,21 +85,6 @@ class StateDocument(Document):
         stated = {name: value for name, value in fields.items() if name not in cls.maps and name != "seq"}
         entries = {f"{name}.{key}": entry for name in cls.maps for key, entry in fields.get(name, {}).items()}
         return replace_if_newer(document_id, "seq", fields["seq"], stated | entries)
-
-
-def insert_once(document: Doc) -> InsertOne[Doc]:
-    """Return the insertion of a document whose `_id` names one occurrence: a second insertion changes nothing."""
-    return InsertOne(document)
-
-
-def replace_present(document: Doc) -> ReplaceOne[Doc]:
-    """Return the replacement of a document, where it is: one that was never accepted stays away."""
-    return ReplaceOne({"_id": document["_id"]}, document)
-
-
-def replace_if_newer(document_id: Any, order: str, value: int, fields: Doc) -> UpdateOne:
-    """Return a state transfer guarded by a growing number (`seq` or `version`): an older copy never wins."""
-    return UpdateOne({"_id": document_id, order: {"$lte": value}}, {"$set": {**fields, order: value}}, upsert=True)
 
 
 def by_id(documents: Iterable[Doc]) -> dict[Any, Doc]:

@@ -28,7 +28,7 @@ def apply_schema(database: Database[Doc]) -> list[str]:
             database.command("collMod", name, **_options(declared))
         else:
             database.create_collection(name, **_options(declared))
-        _apply_indexes(database, name, declared)
+        _apply_indexes(database, name, declared["indexes"])
     return [declared["collection"] for declared in declarations()]
 
 
@@ -37,7 +37,7 @@ def empty_collection(database: Database[Doc], declared: dict[str, Any]) -> None:
     fresh = f"{declared['collection']}.fresh"
     database.drop_collection(fresh)
     database.create_collection(fresh, **_options(declared))
-    _apply_indexes(database, fresh, declared)
+    _apply_indexes(database, fresh, declared["indexes"])
     database[fresh].rename(declared["collection"], dropTarget=True)
 
 
@@ -52,7 +52,7 @@ def undeclared(database: Database[Doc]) -> list[str]:
         declared["collection"]
         for declared in declarations()
         if not _options(declared).items() <= options.get(declared["collection"], {}).items()
-        or _indexes(database, declared["collection"]) != _declared_indexes(declared)
+        or _indexes(database, declared["collection"]) != _declared_indexes(declared["indexes"])
     ]
 
 
@@ -61,23 +61,19 @@ def _indexes(database: Database[Doc], collection: str) -> dict[str, Doc]:
     return {name: _form(list(index["key"]), index) for name, index in information.items() if name != "_id_"}
 
 
-def _declared_indexes(declared: dict[str, Any]) -> dict[str, Doc]:
-    return {index["name"]: _form(list(index["keys"].items()), index) for index in declared["indexes"]}
+def _declared_indexes(indexes: list[dict[str, Any]]) -> dict[str, Doc]:
+    return {index["name"]: _form(list(index["keys"].items()), index) for index in indexes}
 
 
 def _form(keys: list[tuple[str, int]], options: Mapping[str, Any]) -> Doc:
-    return {
-        "keys": keys,
-        "unique": bool(options.get("unique")),
-        "partial": options.get("partialFilterExpression"),
-    }
+    return {"keys": keys, "unique": bool(options.get("unique")), "partial": options.get("partialFilterExpression")}
 
 
-def _apply_indexes(database: Database[Doc], collection: str, declared: dict[str, Any]) -> None:
-    wanted = _declared_indexes(declared)
+def _apply_indexes(database: Database[Doc], collection: str, indexes: list[dict[str, Any]]) -> None:
+    declared = _declared_indexes(indexes)
     for name, form in _indexes(database, collection).items():
-        if form != wanted.get(name):
+        if form != declared.get(name):
             database[collection].drop_index(name)
-    for index in declared["indexes"]:
+    for index in indexes:
         options = {key: value for key, value in index.items() if key != "keys"}
         database[collection].create_index(list(index["keys"].items()), **options)

@@ -148,7 +148,12 @@ IN_MONGODB = [
         forge_text(_id="99:1", comment_id=99, version=1),
         is_mended=False,
     ),
-    Corruption("version that no row names", "comments left behind", text(2, {"$set": {"version": 3}}), is_mended=False),
+    Corruption(
+        "version that no row names",
+        "comments left behind",
+        forge_text(_id="1:3", comment_id=1, version=3),
+        is_mended=False,
+    ),
     Corruption("progress missing", "progress", lambda ada: remove("progress", {"_id": ada})),
     Corruption("progress behind", "progress", summary({"$inc": {"seq": -1}})),
     Corruption("progress ahead", "progress", summary({"$inc": {"seq": 100}})),

@@ -36,3 +36,14 @@ def list_own_registrations(query: dict[str, Any], user_id: int) -> Response:
     """List somebody's registrations over all workshops, newest first: one's own, or anybody's for staff."""
     found = workshops.list_own_registrations(current_caller(), user_id, query["page"], status=query["status"])
     return json_response(schemas.render_own_registrations(found, current_language()))
+
+
+@blueprint.route("/workshops/<id:workshop_id>/log")
+@requires("registration:read_any", deferred=True)
+@blueprint.arguments(schemas.LogArguments, location="query")
+@blueprint.response(200, schemas.LogPage)
+@blueprint.alt_response(404, "NotFound")
+def list_log(query: dict[str, Any], workshop_id: int) -> Response:
+    """List who did what with a workshop, newest first; for its trainer and staff."""
+    found = workshops.list_log(current_caller(), workshop_id, query["page"])
+    return json_response(schemas.render_log(found))

@@ -16,6 +16,9 @@ from rebootcamp.schemas.base import PageArguments, String
 STEPS = ("registered", "waitlisted", "offered", "promoted", "left", "attended", "attendance_revoked", "rated")
 
 
+LOGGED = ("saw", *STEPS, "commented", "comment_edited")
+
+
 class RegistrationArguments(PageArguments):
     """Filter and paging of registrations."""
 
@@ -80,8 +83,8 @@ class OwnRegistrationOut(RegistrationOut):
     workshop = fields.Nested(AttendedWorkshopOut, required=True)
 
 
-class SeatedTrainerOut(ma.Schema):
-    """Who gives the workshop."""
+class NamedOut(ma.Schema):
+    """Somebody by name."""
 
     id = fields.Integer(required=True)
     display_name = fields.String(required=True)
@@ -90,7 +93,7 @@ class SeatedTrainerOut(ma.Schema):
 class SeatedWorkshopOut(AttendedWorkshopOut):
     """The workshop with its seats; none is left while somebody waits."""
 
-    trainer = fields.Nested(SeatedTrainerOut, required=True)
+    trainer = fields.Nested(NamedOut, required=True)
     capacity = fields.Integer(required=True)
     seats_left = fields.Integer(required=True)
     waiting = fields.Integer(required=True)
@@ -130,6 +133,41 @@ class OwnRegistrationPage(ma.Schema):
     consistency = fields.Nested(RegistrationConsistency, required=True)
 
 
+class LogArguments(PageArguments):
+    """Paging of the log."""
+
+
+class LogDataOut(ma.Schema):
+    """What an entry says more, as far as it belongs to its type."""
+
+    registration_id = fields.Integer()
+    offered_until = fields.DateTime()
+    cause = fields.String(validate=validate.OneOf(LEAVING_CAUSES))
+    had_seat = fields.Boolean()
+    attended_on = fields.Date()
+    rating = fields.Integer(validate=validate.Range(1, 5))
+    comment_id = fields.Integer()
+    version = fields.Integer()
+
+
+class LogEntryOut(ma.Schema):
+    """Something that somebody did with a workshop; of looks only the first of a day (UTC) is kept."""
+
+    id = fields.String(required=True)
+    type = fields.String(required=True, validate=validate.OneOf(LOGGED))
+    at = fields.DateTime(required=True)
+    user = fields.Nested(NamedOut, required=True)
+    data = fields.Nested(LogDataOut, required=True)
+
+
+class LogPage(ma.Schema):
+    """A page of the log, newest first; degraded: looks and comments are left out."""
+
+    items = fields.List(fields.Nested(LogEntryOut), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+    consistency = fields.Nested(RegistrationConsistency, required=True)
+
+
 def render_registrations(found: Any, language: str) -> dict[str, Any]:
     """Return `RegistrationPage` of a `services.workshops.WorkshopRegistrations`."""
     row = found.row
@@ -158,6 +196,25 @@ def render_own_registrations(found: Any, language: str) -> dict[str, Any]:
     ]
     consistency = {"degraded": found.is_degraded}
     return {"items": items, "next_cursor": found.page.next_cursor, "consistency": consistency}
+
+
+def render_log(found: Any) -> dict[str, Any]:
+    """Return `LogPage` of what `services.workshops.list_log` returns."""
+    items = [
+        {
+            "id": entry["id"],
+            "type": entry["type"],
+            "at": clock.iso(entry["at"]),
+            "user": {"id": entry["user_id"], "display_name": entry["display_name"]},
+            "data": entry["data"],
+        }
+        for entry in found.page.items
+    ]
+    return {
+        "items": items,
+        "next_cursor": found.page.next_cursor,
+        "consistency": {"degraded": found.is_degraded},
+    }
 
 
 def _workshop(row: Mapping[str, Any], number: int, status: str, language: str) -> dict[str, Any]:

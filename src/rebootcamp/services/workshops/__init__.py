@@ -1,5 +1,6 @@
 """Use cases and queries about workshops."""
 
+from rebootcamp.services.workshops.log import list_log
 from rebootcamp.services.workshops.registrations import (
     RegistrationPage,
     WorkshopRegistrations,
@@ -7,4 +8,4 @@ from rebootcamp.services.workshops.registrations import (
     list_registrations,
 )
 
-__all__ = ["RegistrationPage", "WorkshopRegistrations", "list_own_registrations", "list_registrations"]
+__all__ = ["RegistrationPage", "WorkshopRegistrations", "list_log", "list_own_registrations", "list_registrations"]
