@@ -17,9 +17,10 @@ from rebootcamp import cli as commands
 from rebootcamp.config import Settings
 from rebootcamp.controllers import BLUEPRINTS
 from rebootcamp.core import failpoints
-from rebootcamp.events import journal, relay, tables
+from rebootcamp.events import journal, projector, relay, states, tables
 from rebootcamp.services.challenges import goals, teams
 from rebootcamp.services.gamification import engine
+from rebootcamp.services.workshops import documents, retention
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import READS, db, engine_options, reads_options
 from rebootcamp.web import authentication, logs, policies, problems, requests
@@ -79,8 +80,10 @@ def _bind_stores(app: Flask, settings: Settings) -> None:
     mongo.configure(settings)
     failpoints.arm(settings.failpoints)
     journal.subscribe([engine.Engine, goals.Goals])
+    states.subscribe([projector.AWARDS, documents.REGISTRATIONS])
     relay.subscribe([teams.add_contributions])
     tables.subscribe([teams.recount_all])
+    retention.configure(settings)
 
 
 def _bind_web(app: Flask, settings: Settings) -> None:

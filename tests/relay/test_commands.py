@@ -112,7 +112,7 @@ def test_relay_command_killed_at_a_failpoint_is_replaced_by_the_next(committed_d
     (ada,) = make_learners(1)
     complete(ada, make_challenge())
     size = journal_size()
-    with started(committed_db, "relay", TEST_FAILPOINTS="relay.after_awards") as killed:
+    with started(committed_db, "relay", TEST_FAILPOINTS="relay.after_states") as killed:
         assert killed.wait(30) == -signal.SIGKILL
     assert len(waiting()) == size
     with started(committed_db, "relay", "--once") as next_one:

@@ -56,7 +56,7 @@ def test_killed_command_happened_entirely_or_not_at_all(workers: Workers, failpo
     [
         "relay.claimed",
         "relay.after_history",
-        "relay.after_awards",
+        "relay.after_states",
         "relay.after_mongo",
         "transaction.before_commit",
         "transaction.after_commit",
@@ -84,7 +84,7 @@ def test_killed_writers_and_relays_in_turn_end_in_agreement(workers: Workers) ->
     badges_on_the_way()
     learners, tasks = make_learners(4), [make_challenge().id for _ in range(4)]
     points = ("journal.saved", "transaction.before_commit", "transaction.after_commit")
-    relay_points = ("relay.after_history", "relay.after_awards", "relay.after_mongo", "transaction.before_commit")
+    relay_points = ("relay.after_history", "relay.after_states", "relay.after_mongo", "transaction.before_commit")
     for turn, task in enumerate(tasks):
         for who, learner in enumerate(learners):
             point = points[(turn + who) % 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import NotFound
 from rebootcamp.core.leaderboards import board_of
 from rebootcamp.models.mongo.quarantine import RAW
+from rebootcamp.models.sql.workshops import Workshop, WorkshopComment
 from rebootcamp.services import badges, challenges, leaderboards
 from rebootcamp.services.integrity import INVARIANTS, check_stores, repair_stores
 from rebootcamp.services.integrity.check import OVERDUE
@@ -28,7 +30,10 @@ from rebootcamp.services.integrity.mending import mend_learner
 from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo_schema import declarations
 from rebootcamp.storage.sql import Base, db
+from rebootcamp.storage.transactions import transaction
 from tests.factories import admin, complete, drain, judge_the_past, make_badge, make_challenge, make_goal, make_group
+from tests.factories.registrations import Stay
+from tests.factories.workshops import make_workshop
 from tests.relay.tools import documents, execute, make_learners
 from tests.services.corruptions import Corruption, change, remove
 from tests.services.corruptions.in_mongodb import IN_MONGODB
@@ -76,8 +81,39 @@ def tell_stories() -> tuple[int, int]:
         badges.award_badge(boss, learner.user_id, "gift", reason="For the help.")
     badges.revoke_badge(boss, bob.user_id, "gift", reason="Wrong person.")
     drain()
+    meet(ada, bob)
+    drain()
     leaderboards.freeze_board(boss, board_of("weekly", None, day))
     return ada.user_id, bob.user_id
+
+
+def meet(ada: Actor, bob: Actor) -> None:
+    """Let both take part in a workshop, Ada wait for another that Bob got into, and both comment."""
+    workshop, full = make_workshop(capacity=5), make_workshop(capacity=1)
+    for learner in (ada, bob):
+        stay = Stay(learner, workshop, answers={"why": "To learn."}, note="By train.")
+        stay.attend()
+        stay.rate(5, text="Good.")
+        comment(workshop, learner, "First.", "Second.")
+    gone = Stay(ada, full)
+    gone.leave()
+    Stay(bob, full)
+    Stay(ada, full, waits=True)
+
+
+def comment(workshop: Workshop, learner: Actor, *texts: str) -> None:
+    """Leave a comment of so many versions."""
+    now, digests = clock.now(), [hashlib.sha256(text.encode()) for text in texts]
+    with transaction() as session:
+        about = {"workshop_id": workshop.id, "user_id": learner.user_id}
+        digest = digests[-1].digest()
+        row = WorkshopComment(**about, version=len(texts), text_hash=digest, state="visible", created_at=now)
+        session.add(row)
+        session.flush()
+    for number, (text, made) in enumerate(zip(texts, digests, strict=True), 1):
+        key = {"_id": f"{row.id}:{number}", "comment_id": row.id, "version": number}
+        told = {"text": text, "hash": made.hexdigest(), "allow_list": 1, "at": now}
+        mongo.collection("comments").insert_one({**key, **about, **told})
 
 
 def rows() -> dict[str, str]:

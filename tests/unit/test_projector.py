@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rebootcamp.events.accounts import AccountRegistered
 from rebootcamp.events.facts import Fact, RecordedEvent
-from rebootcamp.events.projector import RECENT, award_changes, fold, fold_all, history_document
+from rebootcamp.events.projector import AWARDS, RECENT, fold, fold_all, history_document
 from rebootcamp.models.mongo.progress import ProgressDocument
 from tests.factories.events import DAY, awarded, completed, happened, revoked, taken_back
 
@@ -53,7 +53,7 @@ def test_folding_in_two_parts_equals_folding_at_once(line: list[RecordedEvent], 
 def test_summary_says_what_the_events_say(line: list[RecordedEvent]) -> None:
     summary = fold_all(EMPTY, line)
     assert sum(summary.totals.values()) == sum(event.fact.score_points for event in line)
-    held = {award["badge"] for award in award_changes(line).values() if award["state"] == "held"}
+    held = {award["badge"] for award in AWARDS.changes(line).values() if award["state"] == "held"}
     assert {badge["code"] for badge in summary.badges} == held
     assert len(summary.badges) == len(held)
     assert [entry["seq"] for entry in summary.recent] == [event.seq for event in reversed(line)][:RECENT]
@@ -84,10 +84,10 @@ def test_badge_taken_back_and_given_again_stands_at_the_end_with_its_new_date() 
 
 def test_revoked_award_keeps_its_reasons_and_a_new_one_forgets_the_revocation() -> None:
     line = line_of(awarded("a"), taken_back("a", reason="Wrong person."))
-    award = award_changes(line)["1:a"]
+    award = AWARDS.changes(line)["1:a"]
     assert (award["state"], award["seq"], award["revoke_reason"]) == ("revoked", 2, "Wrong person.")
     assert award["event_id"] == str(line[0].event_id)
-    again = award_changes([*line, happened(awarded("a"), 3)])["1:a"]
+    again = AWARDS.changes([*line, happened(awarded("a"), 3)])["1:a"]
     assert (again["state"], again["seq"], again["revoked_at"], again["revoke_reason"]) == ("held", 3, None, None)
 
 

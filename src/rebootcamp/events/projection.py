@@ -12,8 +12,8 @@ from pymongo.errors import PyMongoError
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.accounts import AccountErased
 from rebootcamp.events.facts import RecordedEvent, UnreadableEvent, recorded_from_row
-from rebootcamp.events.projector import award_changes, fold_all, history_document
-from rebootcamp.models.mongo.badges import AwardDocument
+from rebootcamp.events.projector import fold_all, history_document
+from rebootcamp.events.states import Changes, changes_of
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.models.mongo.quarantine import QuarantinedDocument
 from rebootcamp.storage.documents import by_id
@@ -68,11 +68,12 @@ def _write(lines: Sequence[Line], replay: Replay) -> None:
     events = [event for line in decoded for event in line]
     with guarded():
         known = by_id(ProgressDocument.find_many([line[0].user_id for line in decoded]))
-    summaries, changes, retold = [], dict[str, Doc](), list[RecordedEvent]()
+    summaries, changes, retold = [], Changes(), list[RecordedEvent]()
     for rows, line in zip(lines, decoded, strict=True):
-        summary, awards, past = _state(rows, line, known.get(line[0].user_id), replay)
+        summary, states, past = _state(rows, line, known.get(line[0].user_id), replay)
         summaries.append(summary)
-        changes |= awards
+        for state, touched in states.items():
+            changes.setdefault(state, {}).update(touched)
         retold += past
     with guarded():
         HistoryDocument.write_all([HistoryDocument.insert(history_document(event)) for event in events])
@@ -80,22 +81,21 @@ def _write(lines: Sequence[Line], replay: Replay) -> None:
         if retold:
             QuarantinedDocument.forget({event.user_id for event in retold})
         failpoint("relay.after_history")
-        AwardDocument.write_all(
-            [AwardDocument.save_if_newer(key, fields.pop("seq"), fields) for key, fields in changes.items()]
-        )
-        failpoint("relay.after_awards")
+        for state, touched in changes.items():
+            state.document.write_all([state.document.save_if_newer(*change) for change in touched.items()])
+        failpoint("relay.after_states")
         ProgressDocument.write_all([summary.save_if_newer() for summary in summaries])
 
 
 def _state(
     rows: Line, line: Sequence[RecordedEvent], stored: Doc | None, replay: Replay
-) -> tuple[ProgressDocument, dict[str, Doc], Sequence[RecordedEvent]]:
-    """Return the learner's summary, the awards that the line touches and the events that must be told again.
+) -> tuple[ProgressDocument, Changes, Sequence[RecordedEvent]]:
+    """Return the learner's summary, the states that the line touches and the events that must be told again.
 
     As of the newest event shown.
     """
     progress = ProgressDocument.from_bson(stored) if stored else ProgressDocument(line[0].user_id)
-    touched = award_changes(line)
+    touched = changes_of(line)
     has_gap = line[0].seq > progress.seq + 1
     was_overtaken = any(row["attempts"] > 0 and row["seq"] <= progress.seq for row in rows)
     # The journal no longer says what was shown of it.
@@ -105,6 +105,8 @@ def _state(
     # What is stored lacks an event, or is newer than this one: both are made again from the whole journal.
     last = max(progress.seq, line[-1].seq)
     past = [event for event in replay(progress.user_id) if event.seq <= last]
-    awards = award_changes(past)
+    states = changes_of(past)
     summary = fold_all(ProgressDocument(progress.user_id), past)
-    return (summary, awards, past) if is_erased else (summary, {key: awards[key] for key in touched}, ())
+    if is_erased:
+        return summary, states, past
+    return summary, {state: {key: states[state][key] for key in keys} for state, keys in touched.items()}, ()

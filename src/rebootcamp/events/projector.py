@@ -11,6 +11,7 @@ from rebootcamp.core import clock
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRevoked
 from rebootcamp.events.facts import RecordedEvent
+from rebootcamp.events.states import State
 from rebootcamp.models.mongo.badges import AwardDocument
 from rebootcamp.models.mongo.progress import ProgressDocument
 from rebootcamp.storage.mongo import Doc
@@ -75,20 +76,13 @@ def history_document(event: RecordedEvent) -> Doc:
     }
 
 
-def award_changes(events: Iterable[RecordedEvent]) -> dict[str, Doc]:
-    """Return, for each award that the events touch, the fields to set (`seq` among them) after the last of them."""
-    changes: dict[str, Doc] = {}
-    for event in events:
-        fact = event.fact
-        if isinstance(fact, BadgeAwarded | BadgeRevoked):
-            key = AwardDocument.identify(event.user_id, fact.badge)
-            changes.setdefault(key, {}).update(award_fields(event, fact))
-    return changes
-
-
-def award_fields(event: RecordedEvent, fact: BadgeAwarded | BadgeRevoked) -> Doc:
+def award_fields(event: RecordedEvent) -> Doc | None:
     """Return what one event says of an award."""
+    fact = event.fact
+    if not isinstance(fact, BadgeAwarded | BadgeRevoked):
+        return None
     common = {
+        "_id": AwardDocument.identify(event.user_id, fact.badge),
         "user_id": event.user_id,
         "badge": fact.badge,
         "tier": fact.tier,
@@ -109,3 +103,6 @@ def award_fields(event: RecordedEvent, fact: BadgeAwarded | BadgeRevoked) -> Doc
         "revoked_at": None,
         "revoke_reason": None,
     }
+
+
+AWARDS: Final = State(AwardDocument, award_fields)

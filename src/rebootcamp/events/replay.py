@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -16,13 +17,13 @@ from rebootcamp.core.errors import DomainError, Kind
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.languages import Text
 from rebootcamp.events.facts import RecordedEvent, UnreadableEvent, recorded_from_row
-from rebootcamp.events.projector import award_changes, fold, history_document
-from rebootcamp.models.mongo.badges import AwardDocument
+from rebootcamp.events.projector import fold, history_document
+from rebootcamp.events.states import State, changes_of, states
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.storage.mongo import Doc, guarded, is_transient
 from rebootcamp.storage.sql import Row
 
-HISTORY, AWARDS, PROGRESS = (cls.collection_name for cls in (HistoryDocument, AwardDocument, ProgressDocument))
+HISTORY, PROGRESS = HistoryDocument.collection_name, ProgressDocument.collection_name
 BULK: Final = 2000
 # A summary is some twenty times as large as an event.
 LEARNERS: Final = 200
@@ -82,18 +83,19 @@ class _Learner:
 
     progress: ProgressDocument
     shown: int = 0
-    awards: dict[str, Doc] = field(default_factory=dict)
-    touched: set[str] = field(default_factory=set)
+    documents: dict[tuple[State, str | int], Doc] = field(default_factory=dict)
+    touched: set[tuple[State, str | int]] = field(default_factory=set)
     waiting: list[RecordedEvent] = field(default_factory=list)
 
     def show(self, event: RecordedEvent) -> None:
         """Take in an event that was delivered, and those before it that never were, as the relay does."""
         for each in (*self.waiting, event):
             self.progress = fold(self.progress, each)
-            for key, changes in award_changes([each]).items():
-                self.awards.setdefault(key, {}).update(changes)
+            for state, changes in changes_of([each]).items():
+                for key, fields in changes.items():
+                    state.document.merge(self.documents.setdefault((state, key), {}), fields)
         self.waiting.clear()
-        self.touched |= award_changes([event]).keys()
+        self.touched |= {(state, key) for state, changes in changes_of([event]).items() for key in changes}
         self.shown += 1
 
 
@@ -106,7 +108,7 @@ class Replay:
         self._told = told
         self._documents: dict[str, list[Doc]] = {}
         self._notes: list[tuple[int, int]] = []
-        self._awards = 0
+        self._states = Counter[str]()
         self._done = 0
 
     def run(self) -> None:
@@ -130,7 +132,8 @@ class Replay:
         with self._connection.begin():
             events, learners = self._connection.execute(_SUMS).one()
             behind = self._connection.scalars(_BEHIND).all()
-        expected = {HISTORY: events, PROGRESS: learners, AWARDS: self._awards}
+        shown = {state.collection: self._states[state.collection] for state in states()}
+        expected = {HISTORY: events, PROGRESS: learners} | shown
         with guarded(), pymongo.timeout(BULK_SECONDS):
             found = {name: self._database[name].count_documents({}) for name in expected}
         if found != expected:
@@ -167,9 +170,9 @@ class Replay:
         if learner.shown:
             progress = learner.progress
             self._add(PROGRESS, {"_id": progress.user_id, "seq": progress.seq} | progress.fields())
-            for key in learner.touched:
-                self._add(AWARDS, {"_id": key} | learner.awards[key])
-            self._awards += len(learner.touched)
+            for state, key in learner.touched:
+                self._add(state.collection, {"_id": key} | learner.documents[state, key])
+                self._states[state.collection] += 1
             self._notes.append((progress.user_id, learner.shown))
 
     def _add(self, collection: str, document: Doc) -> None:
@@ -207,7 +210,10 @@ class Replay:
         some = {"$in": list(user_ids)}
         with guarded(), pymongo.timeout(BULK_SECONDS):
             self._done -= self._database[HISTORY].delete_many({"user_id": some}).deleted_count
-            self._awards -= self._database[AWARDS].delete_many({"user_id": some}).deleted_count
+            for state in states():
+                self._states[state.collection] -= (
+                    self._database[state.collection].delete_many({"user_id": some}).deleted_count
+                )
             self._database[PROGRESS].delete_many({"_id": some})
 
 

@@ -20,6 +20,7 @@ from rebootcamp.storage.statements import fetch_all
 
 STREAM_ROWS: Final = 2000
 
+_COLUMNS: Final = "e.event_id, e.user_id, e.seq, e.type, e.version, e.payload, e.occurred_at, e.local_date, e.timezone"
 # As a JSON value inside a larger statement.
 _EVENT_JSON: Final = """jsonb_build_object(
     'event_id', e.event_id, 'user_id', e.user_id, 'seq', e.seq, 'type', e.type, 'version', e.version,
@@ -52,6 +53,31 @@ def newest_events(user_id: str, limit: int) -> str:
     """Return the SQL of a JSON array: a learner's last events, newest first."""
     return f"""(SELECT jsonb_agg({_EVENT_JSON} ORDER BY e.seq DESC) FROM (
         SELECT * FROM activity_events WHERE user_id = {user_id} ORDER BY seq DESC LIMIT {limit}) e)"""  # noqa: S608
+
+
+def waiting_events(user_id: str, first: str, last: str, about: str) -> str:
+    """Return the SQL of a JSON array: a learner's events from one place to another that MongoDB may not show yet.
+
+    Only those whose payload contains `about`, which is SQL of a JSON object.
+    """
+    return f"""(SELECT jsonb_agg({_EVENT_JSON} ORDER BY e.seq) FROM outbox o
+        JOIN activity_events e ON e.event_id = o.event_id
+        WHERE o.user_id = {user_id} AND o.seq BETWEEN {first} AND {last} AND e.payload @> {about})"""  # noqa: S608
+
+
+def newest_in(stretches: str, *, waiting_only: bool = False) -> str:
+    """Return a statement: the newest events in stretches of lines, `%(since)s` or later, before `%(at)s`, `%(id)s`.
+
+    `stretches` is SQL of rows `(user_id, first_seq, last_seq, about)`: an event's payload contains `about`.
+    """
+    events = "activity_events e ON e.user_id = s.user_id AND e.seq BETWEEN s.first_seq AND s.last_seq"
+    waiting = """outbox o ON o.user_id = s.user_id AND o.seq BETWEEN s.first_seq AND s.last_seq
+        JOIN activity_events e ON e.event_id = o.event_id"""
+    return f"""SELECT {_COLUMNS} FROM ({stretches}) s JOIN {waiting if waiting_only else events}
+        WHERE e.payload @> s.about AND e.occurred_at >= %(since)s::timestamptz
+            AND (%(at)s::timestamptz IS NULL
+                OR (e.occurred_at, e.event_id::text COLLATE "C") < (%(at)s::timestamptz, %(id)s::text))
+        ORDER BY e.occurred_at DESC, e.event_id::text COLLATE "C" DESC LIMIT %(limit)s"""  # noqa: S608
 
 
 def has_dead_letters(user_id: str) -> str:
@@ -184,7 +210,6 @@ def recorded_from_json(value: Row) -> RecordedEvent:
     )
 
 
-_COLUMNS: Final = "e.event_id, e.user_id, e.seq, e.type, e.version, e.payload, e.occurred_at, e.local_date, e.timezone"
 _NEWEST: Final = """
     AND (%(before)s::bigint IS NULL OR e.seq < %(before)s::bigint)
     AND (%(event_type)s::text IS NULL OR e.type = %(event_type)s::text)
@@ -195,6 +220,11 @@ _PENDING: Final = f"""
         SELECT {_COLUMNS} FROM outbox o JOIN activity_events e ON e.event_id = o.event_id
         WHERE o.user_id = %(user_id)s {_NEWEST}) p ON true
     ORDER BY p.seq DESC"""  # noqa: S608
+_STRETCHES: Final = f"""
+    SELECT {_COLUMNS} FROM unnest(%(user_ids)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[])
+        AS stretch (user_id, first, last)
+    JOIN activity_events e ON e.user_id = stretch.user_id AND e.seq BETWEEN stretch.first AND stretch.last
+    WHERE e.type = ANY(%(types)s::text[]) ORDER BY e.user_id, e.seq"""  # noqa: S608
 _SCORING: Final = f"""
     SELECT {_COLUMNS} FROM activity_events e WHERE e.user_id = %(user_id)s AND e.points <> 0 {_NEWEST}"""  # noqa: S608
 
@@ -216,6 +246,13 @@ def fetch_pending(
     rows = fetch_all(_PENDING, {"user_id": user_id, "before": before, "event_type": event_type, "limit": limit})
     mongo.follow(rows[0]["mongo_database"])
     return list(readable(row for row in rows if row["event_id"] is not None))
+
+
+def fetch_stretches(stretches: Sequence[tuple[int, int, int]], types: Collection[str]) -> list[RecordedEvent]:
+    """Return the events of some types in stretches of lines, `(user_id, first, last)`; twice where these overlap."""
+    user_ids, firsts, lasts = map(list, zip(*stretches, strict=True))
+    parameters = {"user_ids": user_ids, "firsts": firsts, "lasts": lasts, "types": list(types)}
+    return list(readable(fetch_all(_STRETCHES, parameters)))
 
 
 def fetch_scoring(user_id: int, *, before: int | None = None, limit: int | None = None) -> list[RecordedEvent]:

@@ -63,6 +63,30 @@ def replace_if_newer(document_id: Any, order: str, value: int, fields: Doc) -> U
     return UpdateOne({"_id": document_id, order: {"$lte": value}}, {"$set": {**fields, order: value}}, upsert=True)
 
 
+class StateDocument(Document):
+    """Base of what shows how one thing stands, by what events say of it: `{_id, user_id, seq, …}`; the newest wins.
+
+    `maps` names the fields to which each event adds entries of its own; `unsaid`: what documents from before a field
+    was added leave out.
+    """
+
+    maps: ClassVar[frozenset[str]] = frozenset()
+    unsaid: ClassVar[Doc] = {}
+
+    @classmethod
+    def merge(cls, fields: Doc, newer: Doc) -> None:
+        """Add to the fields what a newer event says."""
+        kept = {name: {**fields[name], **newer[name]} for name in cls.maps if name in fields and name in newer}
+        fields.update(newer | kept)
+
+    @classmethod
+    def save_if_newer(cls, document_id: Any, fields: Doc) -> UpdateOne:
+        """Return the guarded write of one state, `seq` among its fields; entries of maps join those that are there."""
+        stated = {name: value for name, value in fields.items() if name not in cls.maps and name != "seq"}
+        entries = {f"{name}.{key}": entry for name in cls.maps for key, entry in fields.get(name, {}).items()}
+        return replace_if_newer(document_id, "seq", fields["seq"], stated | entries)
+
+
 def by_id(documents: Iterable[Doc]) -> dict[Any, Doc]:
     """Index documents by `_id`."""
     return {document["_id"]: document for document in documents}

@@ -32,9 +32,9 @@ READ_SECONDS = 0.6
 BREAKER_FAILURES = 2
 BREAKER_SECONDS = 5.0
 DUPLICATE_KEY = 11000
-# What MongoDB says of a document that it will never accept: bad value, wrong type, unusable field name, failed
-# validation, too large. Whatever else it answers is about the server (permissions, disk, elections): an outage.
-REFUSED_CODES = frozenset({2, 14, 22, 52, 53, 54, 55, 56, 57, 121, 10334, 17280, 17419, 17420})
+# What MongoDB says of a document that it will never accept: bad value, wrong type, unusable field name or path,
+# failed validation, too large. Whatever else it answers is about the server (permissions, disk, elections): an outage.
+REFUSED_CODES = frozenset({2, 14, 22, 28, 52, 53, 54, 55, 56, 57, 121, 10334, 17280, 17419, 17420})
 
 
 class MongoUnavailable(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ MONGO_INIT: Final = Path(__file__).resolve().parents[3] / "mongo_init"
 
 
 def declarations(directory: Path = MONGO_INIT) -> list[dict[str, Any]]:
-    """Return the declared collections: `{collection, validator, indexes: [{name, keys, unique?}]}`."""
+    """Return the declared collections: `{collection, validator, indexes: [{name, keys, …options}]}`."""
     return [json.loads(file.read_text(encoding="utf-8")) for file in sorted(directory.glob("*.json"))]
 
 
@@ -51,26 +52,27 @@ def undeclared(database: Database[Doc]) -> list[str]:
         declared["collection"]
         for declared in declarations()
         if not _options(declared).items() <= options.get(declared["collection"], {}).items()
-        or _indexes(database, declared["collection"]) != _declared_indexes(declared)
+        or _indexes(database, declared["collection"]) != _declared_indexes(declared["indexes"])
     ]
 
 
-def _indexes(database: Database[Doc], collection: str) -> dict[str, tuple[list[tuple[str, int]], bool]]:
+def _indexes(database: Database[Doc], collection: str) -> dict[str, Doc]:
     information = database[collection].index_information()
-    return {
-        name: (list(index["key"]), bool(index.get("unique"))) for name, index in information.items() if name != "_id_"
-    }
+    return {name: _form(list(index["key"]), index) for name, index in information.items() if name != "_id_"}
 
 
-def _declared_indexes(declared: dict[str, Any]) -> dict[str, tuple[list[tuple[str, int]], bool]]:
-    indexes = declared["indexes"]
-    return {index["name"]: (list(index["keys"].items()), bool(index.get("unique"))) for index in indexes}
+def _declared_indexes(indexes: list[dict[str, Any]]) -> dict[str, Doc]:
+    return {index["name"]: _form(list(index["keys"].items()), index) for index in indexes}
+
+
+def _form(keys: list[tuple[str, int]], options: Mapping[str, Any]) -> Doc:
+    return {"keys": keys, "unique": bool(options.get("unique")), "partial": options.get("partialFilterExpression")}
 
 
 def _apply_indexes(database: Database[Doc], collection: str, indexes: list[dict[str, Any]]) -> None:
-    declared = {index["name"] for index in indexes}
-    for name in database[collection].index_information():
-        if name not in declared and name != "_id_":
+    declared = _declared_indexes(indexes)
+    for name, form in _indexes(database, collection).items():
+        if form != declared.get(name):
             database[collection].drop_index(name)
     for index in indexes:
         options = {key: value for key, value in index.items() if key != "keys"}

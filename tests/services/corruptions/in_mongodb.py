@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,8 @@ from tests.services.corruptions import Corrupt, Corruption, change, forge, remov
 NOBODY = 4711
 HISTORY = {"type": "badge.awarded", "at": datetime(2026, 1, 1, tzinfo=UTC), "local_date": "2026-01-01", "data": {}}
 AWARD = {"badge": "fake", "tier": "gold", "points": 0, "state": "held", "seq": 1}
+REGISTRATION = {"workshop_id": 1, "status": "registered", "seq": 1, "steps": {"1": {"type": "registered"}}}
+TEXT = {"workshop_id": 1, "text": "x", "hash": "x", "allow_list": 1, "at": datetime(2026, 1, 1, tzinfo=UTC)}
 SUMMARY = {"seq": 1, "badges": [], "recent": [], "totals": {"challenge_points": 0, "badge_points": 0}}
 
 
@@ -32,6 +35,30 @@ def summary(update: dict[str, Any]) -> Corrupt:
 
 def badge(update: dict[str, Any]) -> Corrupt:
     return lambda ada: change("badges", {"_id": "gift"}, update)
+
+
+def registration(update: dict[str, Any]) -> Corrupt:
+    """Change the document of the workshop that Ada took part in."""
+    return lambda ada: change("registrations", {"user_id": ada, "status": "attended"}, update)
+
+
+def step(ada: int, change_of: Callable[[str], dict[str, Any]]) -> None:
+    """Change the last step of that document."""
+    found = mongo.collection("registrations").find_one({"user_id": ada, "status": "attended"})
+    assert found is not None
+    change("registrations", {"_id": found["_id"]}, change_of(f"steps.{found['seq']}"))
+
+
+def forge_registration(**fields: Any) -> Corrupt:
+    return lambda ada: forge("registrations", {"_id": Int64(999), "user_id": ada, **REGISTRATION, **fields})
+
+
+def text(version: int, update: dict[str, Any]) -> Corrupt:
+    return lambda ada: change("comments", {"user_id": ada, "version": version}, update)
+
+
+def forge_text(**fields: Any) -> Corrupt:
+    return lambda ada: forge("comments", {"user_id": ada, **TEXT, **fields})
 
 
 def mark(update: dict[str, Any]) -> Corrupt:
@@ -53,7 +80,7 @@ def lose_index(_: int) -> None:
 
 
 def lose_everything(_: int) -> None:
-    for name in ("history", "awards", "progress", "badges"):
+    for name in ("history", "awards", "progress", "registrations", "badges"):
         remove(name, {})
 
 
@@ -91,6 +118,42 @@ IN_MONGODB = [
     Corruption("award without owner", "awards", award({"$unset": {"user_id": 1}})),
     Corruption("award of an object", "awards", award({"$set": {"user_id": {"id": 1}}})),
     Corruption("award with a text for points", "validator", award({"$set": {"points": "10"}})),
+    Corruption("registration missing", "registrations", lambda ada: remove("registrations", {"user_id": ada})),
+    Corruption("registrations lost", "registrations", lambda ada: remove("registrations", {})),
+    Corruption("registration status", "registrations", registration({"$set": {"status": "cancelled"}})),
+    Corruption("registration behind", "registrations", registration({"$inc": {"seq": -1}})),
+    Corruption("registration ahead", "registrations", registration({"$inc": {"seq": 100}})),
+    Corruption("registration answers", "registrations", registration({"$set": {"answers.why": "For fun."}})),
+    Corruption("registration note lost", "registrations", registration({"$unset": {"note": 1}})),
+    Corruption("registration rating", "registrations", registration({"$set": {"rating": 1}})),
+    Corruption("registration feedback", "registrations", registration({"$set": {"feedback": "Bad."}})),
+    Corruption("registration elsewhere", "registrations", registration({"$set": {"workshop_id": Int64(77)}})),
+    Corruption("registration of nobody", "registrations", forge_registration(user_id=NOBODY)),
+    Corruption("registration nobody made", "registrations", forge_registration()),
+    Corruption("registration without owner", "registrations", registration({"$unset": {"user_id": 1}})),
+    Corruption("registration field added", "registrations", registration({"$set": {"extra": 1}})),
+    Corruption("registration with a float", "validator", registration({"$set": {"rating": 5.0}})),
+    Corruption("registration with a text for steps", "registrations", registration({"$set": {"steps": "none"}})),
+    Corruption("step lost", "registrations", lambda ada: step(ada, lambda path: {"$unset": {path: 1}})),
+    Corruption("step changed", "registrations", lambda ada: step(ada, lambda path: {"$set": {f"{path}.rating": 1}})),
+    Corruption("step added", "registrations", registration({"$set": {"steps.999": {"type": "left"}}})),
+    Corruption("text missing", "comments", lambda ada: remove("comments", {"user_id": ada}), is_mended=False),
+    Corruption("version missing", "comments", lambda _: remove("comments", {"version": 1}), is_mended=False),
+    Corruption("text changed", "comments", text(1, {"$set": {"text": "Third."}}), is_mended=False),
+    Corruption("hash of a text", "comments", text(2, {"$set": {"hash": "0" * 64}}), is_mended=False),
+    Corruption("text without hash", "comments", text(2, {"$unset": {"hash": 1}}), is_mended=False),
+    Corruption(
+        "text of no comment",
+        "comments left behind",
+        forge_text(_id="99:1", comment_id=99, version=1),
+        is_mended=False,
+    ),
+    Corruption(
+        "version that no row names",
+        "comments left behind",
+        forge_text(_id="1:3", comment_id=1, version=3),
+        is_mended=False,
+    ),
     Corruption("progress missing", "progress", lambda ada: remove("progress", {"_id": ada})),
     Corruption("progress behind", "progress", summary({"$inc": {"seq": -1}})),
     Corruption("progress ahead", "progress", summary({"$inc": {"seq": 100}})),

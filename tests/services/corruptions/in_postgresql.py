@@ -17,6 +17,11 @@ FORGE_COMPLETION = """
     INSERT INTO challenge_completions (user_id, challenge_id, period, status, points, co2e_grams, evidence,
         completed_at, local_date)
     SELECT :ada, 1, 'forged', 'validated', 0, 0, '{}', now(), current_date"""
+CANCELLED = "status = 'cancelled', attended_on = NULL, ended_at = now()"
+ATTENDED = "user_id = :ada AND status = 'attended'"
+FORGE_REGISTRATION = """
+    INSERT INTO workshop_registrations (workshop_id, user_id, status, registered_at, first_seq, last_seq)
+    SELECT 77, :ada, 'registered', now(), 999, 999"""
 FORGE_XP = "INSERT INTO xp_entries (user_id, event_id, reason, points, local_date)"
 FORGE_WAITING = "INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at, dead_at, last_error)"
 # Everything that follows from a badge that no rule gives: the journal itself is consistent.
@@ -27,6 +32,14 @@ FORGE_BADGE = """
 
 def state(change: str) -> str:
     return f"UPDATE learner_states SET {change} WHERE user_id = :ada"
+
+
+def registered(change: str) -> str:
+    return f"UPDATE workshop_registrations SET {change} WHERE {ATTENDED}"
+
+
+def waiting(change: str) -> str:
+    return f"UPDATE workshop_registrations SET {change} WHERE user_id = :ada AND status = 'waitlisted'"
 
 
 def person(name: str, speaks: str, *statements: str) -> Corruption:
@@ -104,6 +117,39 @@ LEDGERS = [
     ),
     person("joining forgotten", "participation", "DELETE FROM challenge_participations"),
     person("leaving nobody told", "participation", "UPDATE challenge_participations SET left_at = joined_at"),
+    person("registration row missing", "registration rows", f"DELETE FROM workshop_registrations WHERE {ATTENDED}"),
+    person("registration row status", "registration rows", registered("status = 'registered', attended_on = NULL")),
+    person("registration ended in silence", "registration rows", registered(CANCELLED)),
+    person("attendance of another day", "registration rows", registered("attended_on = attended_on - 1")),
+    person("rating changed", "registration rows", registered("rating = 1")),
+    person("registration behind its events", "registration rows", registered("last_seq = last_seq - 1")),
+    person("registration begun later", "registration rows", registered("first_seq = first_seq + 1")),
+    person("registration row elsewhere", "registration rows", registered("workshop_id = 77")),
+    person("offer nobody made", "registration rows", waiting("offered_until = now() + interval '1 day'")),
+    person("registration without event", "registration rows", FORGE_REGISTRATION),
+    person(
+        "registration row of nobody",
+        "state",
+        FORGE_REGISTRATION,
+        "UPDATE workshop_registrations SET user_id = 4711 WHERE first_seq = 999",
+    ),
+    person(
+        "seat taken twice",
+        "overbooked",
+        FORGE_REGISTRATION,
+        "UPDATE workshop_registrations SET workshop_id = 2, user_id = 4711 WHERE first_seq = 999",
+    ),
+    person("capacity lowered in silence", "overbooked", "UPDATE workshops SET capacity = 1, taken = 1 WHERE taken = 2"),
+    person(
+        "free seat while somebody waits",
+        "queue",
+        """UPDATE workshops SET capacity = 9, updated_at = updated_at - interval '1 hour'""",
+        """UPDATE workshop_registrations SET registered_at = registered_at - interval '1 hour',
+               ended_at = ended_at - interval '1 hour'""",
+        "UPDATE users SET updated_at = updated_at - interval '1 hour' WHERE id = :ada",
+    ),
+    person("hash of a comment", "comments", "UPDATE workshop_comments SET text_hash = 'x'"),
+    person("comment of another version", "comments", "UPDATE workshop_comments SET version = version + 1"),
     person("badge that its rule does not give", "badge rules", FORGE_BADGE),
     person(
         "badge that its rule gives to all",
@@ -184,6 +230,9 @@ CACHES = [
     mended("share of a team lost", "team contribution", "DELETE FROM team_contributions WHERE user_id = :ada"),
     mended("share of another period", "team contribution", "UPDATE team_contributions SET period = 'never'"),
     mended("members counted wrong", "group members", "UPDATE groups SET members = members + 1"),
+    mended("seats counted wrong", "seats", "UPDATE workshops SET taken = taken - 1 WHERE taken > 0"),
+    mended("queue counted wrong", "seats", "UPDATE workshops SET waiting = waiting + 1"),
+    mended("seats and queues lost", "seats", "UPDATE workshops SET taken = 0, waiting = 0"),
     mended("member gone in silence", "group members", "DELETE FROM group_memberships WHERE left_at IS NULL"),
 ]
 OUTBOX = [

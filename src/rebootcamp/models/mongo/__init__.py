@@ -4,6 +4,7 @@ from rebootcamp.models.mongo.backups import BackupMarkDocument
 from rebootcamp.models.mongo.badges import AwardDocument, BadgeDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.models.mongo.quarantine import QuarantinedDocument
+from rebootcamp.models.mongo.workshops import RegistrationDocument
 
 __all__ = [
     "AwardDocument",
@@ -12,4 +13,5 @@ __all__ = [
     "HistoryDocument",
     "ProgressDocument",
     "QuarantinedDocument",
+    "RegistrationDocument",
 ]

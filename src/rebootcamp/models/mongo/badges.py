@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pymongo import ASCENDING, UpdateOne
 
-from rebootcamp.storage.documents import Document, replace_if_newer
+from rebootcamp.storage.documents import Document, StateDocument, replace_if_newer
 from rebootcamp.storage.mongo import Doc
 
 
@@ -21,20 +21,17 @@ class BadgeDocument(Document):
         return replace_if_newer(code, "version", version, fields)
 
 
-class AwardDocument(Document):
+class AwardDocument(StateDocument):
     """That a learner holds, or once held, a badge; `state` is `held` or `revoked`, never deleted."""
 
     collection_name: ClassVar[str] = "awards"
+    # Badges could not always end.
+    unsaid: ClassVar[Doc] = {"expires_at": None}
 
     @staticmethod
     def identify(user_id: int, badge: str) -> str:
         """Return the `_id` of a learner's award of a badge."""
         return f"{user_id}:{badge}"
-
-    @staticmethod
-    def save_if_newer(document_id: str, seq: int, fields: Doc) -> UpdateOne:
-        """Return the guarded write of one state."""
-        return replace_if_newer(document_id, "seq", seq, fields)
 
     @classmethod
     def list_of(cls, user_id: int) -> list[Doc]:

@@ -25,6 +25,7 @@ from rebootcamp.services.integrity.stores import (
     check_versions,
 )
 from rebootcamp.services.integrity.totals import check_figures, check_members, check_savings, check_teams
+from rebootcamp.services.integrity.workshops import check_comments, check_registrations, check_seats
 from rebootcamp.services.integrity.world import World, read_world
 from rebootcamp.storage.cut import Cut, common_cut
 
@@ -110,6 +111,7 @@ def check_learner(report: Report, learner: Learner, world: World) -> None:
         check_entries(notes, learner)
         check_savings(notes, learner)
         check_teams(notes, learner, world)
+        check_registrations(notes, learner)
     _check_outbox(notes, learner, world)
 
 
@@ -135,3 +137,5 @@ def _check_totals(report: Report, cut: Cut, user_id: int | None) -> None:
     check_published(report, cut.sql)
     check_figures(report, cut.sql)
     check_members(report, cut.sql)
+    check_seats(report, cut.sql)
+    check_comments(report, cut)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from rebootcamp.events.projector import award_changes, fold_all, history_document
+from rebootcamp.events.projector import fold_all, history_document
+from rebootcamp.events.states import State, states
 from rebootcamp.models.mongo.progress import ProgressDocument
 from rebootcamp.services.integrity.report import MALFORMED, Notes, difference
 from rebootcamp.services.integrity.sources import Learner
@@ -27,7 +29,7 @@ class Fault:
 
 def check_documents(notes: Notes, learner: Learner) -> None:
     """Compare every document with the journal."""
-    for collection, find in FINDERS.items():
+    for collection, find in _finders().items():
         with notes.examining(collection):
             for fault in find(learner):
                 notes.add(fault.collection, fault.detail, fault.where)
@@ -35,7 +37,7 @@ def check_documents(notes: Notes, learner: Learner) -> None:
 
 def faults_of(learner: Learner) -> Iterator[Fault]:
     """Yield whatever is wrong in any collection; raises one of `MALFORMED` where the journal itself is unusable."""
-    for find in FINDERS.values():
+    for find in _finders().values():
         yield from find(learner)
 
 
@@ -47,9 +49,9 @@ def _strangers(collection: str, documents: Iterable[Doc]) -> Iterator[Fault]:
 
 def _history(learner: Learner) -> Iterator[Fault]:
     if not learner.rows:
-        yield from _strangers("history", learner.history)
+        yield from _strangers("history", learner.shown("history"))
         return
-    found = by_id(learner.history)
+    found = by_id(learner.shown("history"))
     events = {str(event.event_id): event for event in learner.events}
     for key, event in events.items():
         if key not in found and event.seq not in learner.pending:
@@ -61,18 +63,19 @@ def _history(learner: Learner) -> Iterator[Fault]:
             yield Fault("history", difference(document, expected), f"event {key}", document, seq)
 
 
-def _awards(learner: Learner) -> Iterator[Fault]:
+def _states(state: State, learner: Learner) -> Iterator[Fault]:
+    documents = learner.shown(state.collection)
     if not learner.rows:
-        yield from _strangers("awards", learner.awards)
+        yield from _strangers(state.collection, documents)
         return
-    stored = by_id(learner.awards)
-    touched = award_changes(event for event in learner.events if event.seq in learner.pending)
-    expected = award_changes(learner.events)
+    stored = by_id(documents)
+    touched = state.changes(event for event in learner.events if event.seq in learner.pending)
+    expected = state.changes(learner.events)
     for key in sorted((stored.keys() | expected.keys()) - touched.keys(), key=str):
         wanted, document = expected.get(key, {}), stored.get(key)
-        found = _award_of(document)
+        found = _state_of(state, document)
         if found != wanted:
-            yield Fault("awards", difference(found, wanted), str(key), document, wanted.get("seq"))
+            yield Fault(state.collection, difference(found, wanted), str(key), document, wanted.get("seq"))
 
 
 def witness_of(learner: Learner, collection: str, document_id: Any) -> int | None:
@@ -80,29 +83,29 @@ def witness_of(learner: Learner, collection: str, document_id: Any) -> int | Non
     delivered = [event for event in learner.events if event.seq not in learner.pending]
     if collection == "progress":
         return delivered[-1].seq if delivered else None
-    if collection == "awards":
-        return award_changes(delivered).get(document_id, {}).get("seq")
+    for state in states():
+        if collection == state.collection:
+            return state.changes(delivered).get(document_id, {}).get("seq")
     return next((event.seq for event in delivered if str(event.event_id) == document_id), None)
 
 
-def _award_of(document: Doc | None) -> Doc:
-    # A document of before badges could end does not say that this one never does.
-    filled = {} if document is None else {"expires_at": None, **document}
+def _state_of(state: State, document: Doc | None) -> Doc:
+    filled = {} if document is None else state.document.unsaid | document
     return {name: value for name, value in filled.items() if name != "_id"}
 
 
 def _progress(learner: Learner) -> Iterator[Fault]:
     if not learner.rows:
-        yield from _strangers("progress", learner.progress)
+        yield from _strangers("progress", learner.shown("progress"))
         return
     last = witness_of(learner, "progress", learner.user_id)
-    if not learner.progress:
+    found = learner.shown("progress")
+    if not found:
         if _is_late(learner, 0, last):
             yield Fault("progress", difference("absent", "present"), seq=last)
         return
-    document = learner.progress[0]
-    if detail := _progress_fault(learner, document, last):
-        yield Fault("progress", detail, document=document, seq=last)
+    if detail := _progress_fault(learner, found[0], last):
+        yield Fault("progress", detail, document=found[0], seq=last)
 
 
 def _progress_fault(learner: Learner, document: Doc, last: int | None) -> str | None:
@@ -123,8 +126,8 @@ def _is_late(learner: Learner, seq: int, last: int | None) -> bool:
 
 
 _FIELDS: Final = {"_id", "seq", "badges", "totals", "recent"}
-FINDERS: Final[Mapping[str, Callable[[Learner], Iterator[Fault]]]] = {
-    "history": _history,
-    "awards": _awards,
-    "progress": _progress,
-}
+
+
+def _finders() -> Mapping[str, Callable[[Learner], Iterator[Fault]]]:
+    shown = {state.collection: partial(_states, state) for state in states()}
+    return {"history": _history, **shown, "progress": _progress}

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 # What a repair mends: the learner's documents and caches as a whole, or one thing of the whole platform.
-LEARNER, CATALOGUE, OUTBOX, COUNTS, FIGURES, MEMBERS, SCHEMA = (
+LEARNER, CATALOGUE, OUTBOX, COUNTS, FIGURES, MEMBERS, SEATS, SCHEMA = (
     "learner",
     "catalogue",
     "outbox",
     "counts",
     "figures",
     "members",
+    "seats",
     "schema",
 )
 
@@ -34,6 +35,7 @@ _LEDGER: Final = (
 INVARIANTS: Final[Mapping[str, Invariant]] = {
     "history": Invariant("I1, I2", LEARNER),
     "awards": Invariant("I3", LEARNER),
+    "registrations": Invariant("I2", LEARNER),
     "progress": Invariant("I2, I8", LEARNER),
     "validator": Invariant("I10", LEARNER),
     "badges": Invariant("I1", CATALOGUE),
@@ -50,6 +52,7 @@ INVARIANTS: Final[Mapping[str, Invariant]] = {
     "rank counts": Invariant("boards", COUNTS),
     "eco total": Invariant("savings", FIGURES),
     "group members": Invariant("I6", MEMBERS),
+    "seats": Invariant("I6", SEATS),
     "outbox": Invariant("I2", OUTBOX),
     "dead letter": Invariant("I12", OUTBOX, "if it dies again, its reason must be removed first: read it here"),
     "outbox age": Invariant("I12", None, "start a relay: flask relay"),
@@ -62,6 +65,7 @@ INVARIANTS: Final[Mapping[str, Invariant]] = {
     "co2e of completions": Invariant("I4", None, _LEDGER),
     "participation": Invariant("I4", None, _LEDGER),
     "grants": Invariant("I3", None, _LEDGER),
+    "registration rows": Invariant("I4", None, _LEDGER),
     "experience ledger": Invariant("XP", None, _LEDGER),
     "badge rules": Invariant(
         "I7", None, "award or revoke it by hand, or have the rule applied to the past: holders=reevaluate"
@@ -71,6 +75,12 @@ INVARIANTS: Final[Mapping[str, Invariant]] = {
     ),
     "levels": Invariant("levels", None, "put a whole curve in force: PUT /api/levels"),
     "published board": Invariant("boards", None, "published places are for ever: bring them back from a backup"),
+    "overbooked": Invariant(
+        "I6", None, "raise the capacity, or take registrations back: nobody is sent away by itself"
+    ),
+    "queue": Invariant("I6", None, "start a relay, which gives free seats to who waits: flask relay"),
+    "comments": Invariant("I9", None, "texts are in MongoDB alone: bring them back from a backup"),
+    "comments left behind": Invariant("I9", None, "a killed command left them: the nightly job removes them"),
     "store": Invariant("I13", None, "nothing is repaired in stores that are no pair: correct the settings, or restore"),
 }
 # Where one of these speaks, the journal is no witness against anything else that is stored of the learner.

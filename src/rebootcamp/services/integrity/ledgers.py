@@ -15,7 +15,7 @@ from rebootcamp.events.challenges import (
     ChallengeSubmitted,
 )
 from rebootcamp.events.facts import Fact, RecordedEvent
-from rebootcamp.events.projector import award_changes
+from rebootcamp.events.projector import AWARDS
 from rebootcamp.services.gamification.engine import standing_of
 from rebootcamp.services.gamification.measures import is_standard_key, packed
 from rebootcamp.services.gamification.progression import Standing
@@ -90,7 +90,7 @@ def without_forgotten(kept: Standing, made: Standing, rules: RuleBook) -> Standi
 
 
 def _check_stranger(notes: Notes, learner: Learner) -> None:
-    if learner.completions or learner.grants or learner.experience:
+    if learner.is_witnessed:
         notes.add("state", "ledger rows without any event")
     if learner.state is not None:
         notes.expect("sequence", learner.state.last_seq, 0)
@@ -162,7 +162,7 @@ def _grant_fields(grant: Mapping[Any, Any]) -> Doc:
 
 def _grants_of(events: list[RecordedEvent]) -> dict[str, Doc]:
     seqs = {str(event.event_id): event.seq for event in events}
-    awards = award_changes(events).values()
+    awards = AWARDS.changes(events).values()
     return {
         award["badge"]: {name: award.get(name) for name in GRANT_FIELDS}
         | {"event_id": award.get("event_id"), "seq": seqs.get(award.get("event_id", ""))}

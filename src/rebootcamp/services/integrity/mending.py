@@ -116,8 +116,7 @@ def _lacks_events(learner: Learner) -> bool:
     """Tell whether the journal has a gap, or ends before the state does."""
     seqs = [row["seq"] for row in learner.rows]
     last = learner.state.last_seq if learner.state else 0
-    is_witnessed = bool(learner.completions or learner.grants or learner.experience)
-    return seqs != list(range(1, len(seqs) + 1)) or last > len(seqs) or (is_witnessed and not seqs)
+    return seqs != list(range(1, len(seqs) + 1)) or last > len(seqs) or (learner.is_witnessed and not seqs)
 
 
 def _mend(patient: _Patient) -> Iterator[str]:

@@ -35,12 +35,14 @@ from rebootcamp.services.integrity.invariants import (
     MEMBERS,
     OUTBOX,
     SCHEMA,
+    SEATS,
 )
 from rebootcamp.services.integrity.mending import REASON, mend_learner, relays_held_off
 from rebootcamp.services.integrity.report import Finding, Report
-from rebootcamp.services.integrity.sources import OWNERS
+from rebootcamp.services.integrity.sources import owners
 from rebootcamp.services.integrity.stores import IDENTITY, catalogue_faults, is_refused, owner_of, refused
 from rebootcamp.services.integrity.totals import COUNTED, members_off
+from rebootcamp.services.integrity.workshops import mend_seats, seats_off
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut, sql_snapshot
 from rebootcamp.storage.locks import DDL, REPAIR, exclusive
@@ -137,7 +139,7 @@ def _put_misplaced_aside() -> Iterator[str]:
     """Move documents of learners' collections that name no learner; those that do are compared with the journal."""
     with pymongo.timeout(LONG_SECONDS):
         found = [(name, document["_id"], owner_of(name, document)) for name, document in refused(None)]
-    misplaced = [(name, key) for name, key, owner in found if name in OWNERS and owner is None]
+    misplaced = [(name, key) for name, key, owner in found if name in owners() and owner is None]
     for start in range(0, len(misplaced), CHUNK):
         with relays_held_off():
             # A relay may have corrected it since.
@@ -191,6 +193,16 @@ def _count_members(session: Session, group_id: int) -> None:
     session.execute(sa.update(Group).where(Group.id == group_id).values(members=COUNTED))
 
 
+def _mend_seats() -> Iterator[str]:
+    with sql_snapshot() as session:
+        wrong = seats_off(session)
+    for workshop_id in wrong:
+        with transaction() as session:
+            is_mended = mend_seats(session, workshop_id)
+        if is_mended:
+            yield f"workshop {workshop_id}: seats and queue counted again"
+
+
 def _mend_schema() -> Iterator[str]:
     try:
         # A collection that is made while a backup reads cannot be read at its cut.
@@ -207,5 +219,6 @@ _PARTS: Final = {
     COUNTS: _mend_counts,
     FIGURES: _mend_figures,
     MEMBERS: _mend_members,
+    SEATS: _mend_seats,
     SCHEMA: _mend_schema,
 }

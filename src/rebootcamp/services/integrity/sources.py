@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from bson.codec_options import CodecOptions, DatetimeConversion
 
 from rebootcamp.events.facts import RecordedEvent
+from rebootcamp.events.states import states
 from rebootcamp.events.store import readable, stream_events, stream_waiting
-from rebootcamp.models.mongo.badges import AwardDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.badges import BadgeGrant
@@ -27,6 +27,7 @@ from rebootcamp.models.sql.eco import EcoContribution
 from rebootcamp.models.sql.groups import GroupMembership
 from rebootcamp.models.sql.leaderboards import LeaderboardEntry
 from rebootcamp.models.sql.progress import LearnerState, XpEntry
+from rebootcamp.models.sql.workshops import WorkshopRegistration
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut
 from rebootcamp.storage.mongo import Doc
@@ -39,12 +40,6 @@ LENIENT: Final = CodecOptions[Doc](
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     unicode_decode_error_handler="replace",
 )
-# Which field of a document names its learner.
-OWNERS: Final = {
-    HistoryDocument.collection_name: "user_id",
-    AwardDocument.collection_name: "user_id",
-    ProgressDocument.collection_name: "_id",
-}
 
 Lines = Iterator[tuple[int, list[Any]]]
 
@@ -66,9 +61,8 @@ class Learner:
     shares: list[Row] = field(default_factory=list)
     participations: list[Row] = field(default_factory=list)
     stays: list[Row] = field(default_factory=list)
-    history: list[Doc] = field(default_factory=list)
-    awards: list[Doc] = field(default_factory=list)
-    progress: list[Doc] = field(default_factory=list)
+    registration_rows: list[Row] = field(default_factory=list)
+    documents: Mapping[str, list[Doc]] = field(default_factory=dict)
 
     @cached_property
     def state(self) -> SimpleNamespace | None:
@@ -108,9 +102,19 @@ class Learner:
         return any(row["is_listed"] and row["is_active"] for row in self.account)
 
     @property
-    def has_documents(self) -> bool:
-        """Tell whether MongoDB knows the learner."""
-        return bool(self.history or self.awards or self.progress)
+    def is_witnessed(self) -> bool:
+        """Tell whether there are rows that only an event can have brought."""
+        return bool(self.completions or self.grants or self.experience or self.registration_rows)
+
+    def shown(self, collection: str) -> list[Doc]:
+        """Return what a collection has about the learner."""
+        return self.documents.get(collection, [])
+
+
+def owners() -> Mapping[str, str]:
+    """Return the collections that are about learners, each with the field that names the learner."""
+    by_learner = {state.collection: "user_id" for state in states()}
+    return {HistoryDocument.collection_name: "user_id", ProgressDocument.collection_name: "_id"} | by_learner
 
 
 def read_learners(cut: Cut, user_id: int | None = None, after: int | None = None) -> Iterator[Learner]:
@@ -123,10 +127,11 @@ def read_learners(cut: Cut, user_id: int | None = None, after: int | None = None
             name: _grouped(_rows(cut, table.__table__.columns, table.user_id, user_id, after))
             for name, table in _TABLES.items()
         },
-        **{name: _documents(cut, name, user_id, after) for name in OWNERS},
+        **{name: _documents(cut, name, owner, user_id, after) for name, owner in owners().items()},
     }
     for number, found in _in_step(sources):
-        yield Learner(number, **found)
+        documents = {name: found.pop(name) for name in owners() if name in found}
+        yield Learner(number, **found, documents=documents)
 
 
 _ACCOUNT: Final = (User.id.label("user_id"), User.is_listed, User.is_active)
@@ -140,6 +145,7 @@ _TABLES: Final[Mapping[str, type[Any]]] = {
     "shares": TeamContribution,
     "participations": ChallengeParticipation,
     "stays": GroupMembership,
+    "registration_rows": WorkshopRegistration,
 }
 
 
@@ -156,8 +162,7 @@ def _rows(
     yield from cut.sql.execute(statement, execution_options=options).mappings()
 
 
-def _documents(cut: Cut, name: str, user_id: int | None, after: int | None) -> Lines:
-    owner = OWNERS[name]
+def _documents(cut: Cut, name: str, owner: str, user_id: int | None, after: int | None) -> Lines:
     wanted: Doc = {owner: {"$gt": -1 if after is None else after} if user_id is None else user_id}
     collection = mongo.collection(name).with_options(codec_options=LENIENT)
     # Left alone, MongoDB sends 16 MB at once: a hundred as Python objects.

@@ -18,7 +18,7 @@ from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.services.gamification.levels import first_fault
 from rebootcamp.services.integrity.documents import Fault
 from rebootcamp.services.integrity.report import Report, difference
-from rebootcamp.services.integrity.sources import LENIENT, OWNERS, is_id
+from rebootcamp.services.integrity.sources import LENIENT, is_id, owners
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut
 from rebootcamp.storage.documents import by_id
@@ -89,10 +89,10 @@ def refused(session: ClientSession | None, user_id: int | None = None) -> Iterat
         name = declared["collection"]
         query: list[Doc] = [{"$nor": [declared["validator"]]}]
         if user_id is not None:
-            if name not in OWNERS:
+            if name not in owners():
                 continue
-            query.append({OWNERS[name]: user_id})
-        fields = {OWNERS.get(name, "_id"): True}
+            query.append({owners()[name]: user_id})
+        fields = {owners().get(name, "_id"): True}
         for document in _lenient(name).find({"$and": query}, fields, session=session):
             yield name, document
 
@@ -106,7 +106,7 @@ def is_refused(collection: str, document_id: Any) -> bool:
 
 def owner_of(collection: str, document: Doc) -> int | None:
     """Return the learner whose document it is, or None where that cannot be said."""
-    owner = document.get(OWNERS.get(collection, ""))
+    owner = document.get(owners().get(collection, ""))
     return int(owner) if owner is not None and is_id(owner) else None
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import NotFound
 from rebootcamp.core.pages import Page, PageRequest, paginate
-from rebootcamp.events.projector import award_changes, history_document
+from rebootcamp.events.projector import AWARDS, history_document
 from rebootcamp.events.store import fetch_journal, fetch_pending
 from rebootcamp.models.mongo.badges import AwardDocument
 from rebootcamp.models.mongo.progress import HistoryDocument
@@ -72,7 +72,7 @@ def list_awards(actor: Actor, user_id: int, page: PageRequest, *, state: str) ->
         with reading():
             awards = by_id(AwardDocument.list_of(user_id))
         is_degraded = False
-        for award_id, changes in award_changes(reversed(pending)).items():
+        for award_id, changes in AWARDS.changes(reversed(pending)).items():
             if changes["seq"] >= awards.get(award_id, {}).get("seq", 0):
                 awards[award_id] = awards.get(award_id, {"_id": award_id}) | changes
         # An award whose own event is a dead letter shows only its revocation: PostgreSQL knows the rest.
