@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain, count
@@ -21,13 +20,13 @@ from rebootcamp.core.languages import Text
 from rebootcamp.services.backups.errors import ForeignBackup, NotEmpty, Unacceptable
 from rebootcamp.services.backups.figures import RESTORING
 from rebootcamp.storage import mongo
-from rebootcamp.storage.databases import Databases, Found, Mark, connect
+from rebootcamp.storage.databases import SWITCHING, Databases, Found, Mark, connect
 from rebootcamp.storage.mongo import Doc
 
 MONGO_SECONDS: Final = 60
-# What a restored database is: being filled; what the live one is closed for; in its place; that, and nothing left to
-# do; put aside; made beside the live one.
-NEW, SWITCHING, SWITCHED, RESTORED, OLD, REHEARSAL = "new", "switching", "switched", "restored", "old", "rehearsal"
+# What a restored database is besides `SWITCHING`: being filled; in the place of the live one; that, and nothing left
+# to do; put aside; made beside the live one.
+NEW, SWITCHED, RESTORED, OLD, REHEARSAL = "new", "switched", "restored", "old", "rehearsal"
 SHORT_BID: Final = 8
 # Both stores allow 63 letters.
 LONGEST_BASE: Final = 63 - len("_new_12345678_99")
@@ -144,12 +143,9 @@ def resume(place: Place, name: str) -> str | None:
 
     Raises `ClosedDatabase`.
     """
-    found = place.databases.all()
-    live = next((database for database in found if database.name == place.live), None)
-    if live is not None and not live.is_open:
-        if not any(mark.role == SWITCHING for mark in _marks(place, found)):
-            raise ClosedDatabase(name=place.live)
-        place.databases.open(place.live)
+    live = place.databases.find(place.live)
+    if live is not None and not live.is_open and not place.databases.reopen(place.live):
+        raise ClosedDatabase(name=place.live)
     switched = place.databases.find(name)
     if switched is None or switched.mark is None or switched.mark.role != SWITCHED:
         return None
@@ -206,10 +202,6 @@ def drop_pairs(place: Place, name: str | None = None) -> list[str]:
             place.databases.drop(found.name)
             dropped.append(found.name)
     return dropped
-
-
-def _marks(place: Place, found: Iterable[Found]) -> list[Mark]:
-    return [database.mark for database in found if database.mark and database.mark.live == place.live]
 
 
 def _is_left_over(place: Place, found: Found, new: str | None) -> bool:

@@ -25,7 +25,6 @@ from rebootcamp.services.backups.pairs import (
     NEW,
     OLD,
     SWITCHED,
-    SWITCHING,
     Live,
     Place,
     Target,
@@ -38,7 +37,7 @@ from rebootcamp.services.backups.pairs import (
 )
 from rebootcamp.services.backups.proof import prove
 from rebootcamp.storage import mongo
-from rebootcamp.storage.databases import Mark, connect, hold
+from rebootcamp.storage.databases import SWITCHING, Mark, connect, hold
 from rebootcamp.storage.locks import DDL
 from rebootcamp.storage.mongo import Doc
 
