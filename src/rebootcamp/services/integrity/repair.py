@@ -139,10 +139,11 @@ def _put_misplaced_aside() -> Iterator[str]:
         found = [(name, document["_id"], owner_of(name, document)) for name, document in refused(None)]
     misplaced = [(name, key) for name, key, owner in found if name in OWNERS and owner is None]
     for start in range(0, len(misplaced), CHUNK):
-        with relays_held_off():
+        with relays_held_off() as held:
             # A relay may have corrected it since.
             chunk = [(name, key) for name, key in misplaced[start : start + CHUNK] if is_refused(name, key)]
             for name, key in chunk:
+                held.require()
                 QuarantinedDocument.put_aside(name, key, MISPLACED)
         for name, key in chunk:
             yield f"{name} {key!r}: moved to _quarantine"
