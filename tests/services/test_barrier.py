@@ -103,7 +103,9 @@ def test_a_repair_that_freezes_lets_relays_go_on_and_does_not_go_on_itself() -> 
 
 def test_what_a_frozen_repair_was_about_to_commit_falls_before_its_barrier() -> None:
     def seconds(connection: Any, name: str) -> float:
-        told = connection.execute(sa.text("SELECT extract(epoch FROM current_setting(:name)::interval)"), {"name": name})
+        told = connection.execute(
+            sa.text("SELECT extract(epoch FROM current_setting(:name)::interval)"), {"name": name}
+        )
         return float(told.scalar())
 
     with relays_held_off() as held, transaction() as session:

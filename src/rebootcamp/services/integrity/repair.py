@@ -20,8 +20,7 @@ from rebootcamp.core.errors import Busy, DomainError, Kind
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.languages import Text
 from rebootcamp.events.redelivery import dismiss, list_orphans, rename_waiting, revive
-from rebootcamp.events.savings import add_figures, figures_off
-from rebootcamp.events.tables import mend_counts
+from rebootcamp.events.tables import mend_counts, mend_figures
 from rebootcamp.models.mongo.quarantine import QuarantinedDocument
 from rebootcamp.models.sql.badges import BadgeDefinition
 from rebootcamp.models.sql.groups import Group
@@ -169,11 +168,7 @@ def _mend_counts() -> Iterator[str]:
 
 
 def _mend_figures() -> Iterator[str]:
-    with sql_snapshot() as session:
-        missing = {name: missing for name, _, missing in figures_off(session)}
-    with transaction() as session:
-        add_figures(session, missing)
-    for name in missing:
+    for name in mend_figures():
         yield f"eco total {name}: corrected"
 
 
