@@ -117,7 +117,8 @@ def test_redrive_holds_relays_off_for_no_longer_than_its_transaction_lives(commi
     learner = make_actor()
     execute("UPDATE outbox SET dead_at = now() WHERE user_id = :id", id=learner.user_id)
     blocked = """SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-        WHERE l.locktype = 'advisory' AND l.objid = :lock AND l.mode = 'ExclusiveLock' AND a.wait_event = 'transactionid'"""
+        WHERE l.locktype = 'advisory' AND l.objid = :lock AND l.mode = 'ExclusiveLock'
+            AND a.wait_event = 'transactionid'"""
 
     def watch() -> int:
         with transaction() as session:

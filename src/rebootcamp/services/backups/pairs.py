@@ -210,7 +210,8 @@ def claim_mongo(place: Place, name: str) -> None:
 def drop_pairs(place: Place, name: str | None = None) -> list[str]:
     """Drop the pairs that restores of this place put aside or left unfinished, or a rehearsal; return the names.
 
-    MongoDB goes first: until PostgreSQL is gone too, the next run finds the mark. Raises `Busy`, `LivePair`, `NothingLive`.
+    MongoDB goes first: until PostgreSQL is gone too, the next run finds the mark.
+    Raises `Busy`, `LivePair`, `NothingLive`.
     """
     place.databases.hold(place.live)
     if name == place.live:
