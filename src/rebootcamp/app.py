@@ -22,6 +22,7 @@ from rebootcamp.services.challenges import goals, teams
 from rebootcamp.services.gamification import engine
 from rebootcamp.services.workshops import documents, retention
 from rebootcamp.storage import mongo
+from rebootcamp.storage.reopening import reopen_when_refused
 from rebootcamp.storage.sql import READS, db, engine_options, reads_options
 from rebootcamp.web import authentication, logs, policies, problems, requests
 from rebootcamp.web.converters import IdConverter
@@ -76,6 +77,8 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _bind_stores(app: Flask, settings: Settings) -> None:
     db.init_app(app)
+    with app.app_context():
+        reopen_when_refused(db.engines.values())
     Migrate(app, db, directory=str(MIGRATIONS))
     mongo.configure(settings)
     failpoints.arm(settings.failpoints)

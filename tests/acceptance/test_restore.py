@@ -11,7 +11,7 @@ from rebootcamp.config import Settings
 from rebootcamp.services.backups import load_manifest, make_keys
 from rebootcamp.services.backups.errors import ForeignBackup
 from rebootcamp.storage import mongo
-from tests.acceptance.restores import Seen, Shop, Stores, assert_restored, assert_tidy, commands_on
+from tests.acceptance.restores import Commands, Seen, Shop, Stores, assert_restored, assert_tidy, commands_on
 from tests.stores import create_pair
 
 
@@ -276,3 +276,37 @@ def test_a_role_that_may_not_make_databases_is_told_what_it_needs(shop: Shop, gr
         done = commands.run("restore", "--force")
         assert 'ALTER DATABASE "restore" OWNER TO "humble";' in done.told["detail"]
     assert shop.stores.seen() == grown
+
+
+def assert_kept(commands: Commands, stores: Stores, names: list[str]) -> None:
+    """What was put aside is not dropped."""
+    done = commands.run("restore", "--drop-old")
+    assert (done.status, done.told["error"], stores.names()) == (65, "nothing_live", names), done.output
+
+
+def test_what_was_put_aside_is_kept_while_nothing_is_live(shop: Shop, settings: Settings) -> None:
+    here = create_pair(settings, "vanished")
+    stores = Stores(here)
+    with commands_on(here, shop.place) as commands:
+        old = commands.run("restore", "--force", shop.bid).told["old"]
+        restored = stores.seen()
+        stores.drop("vanished", restored.mongo_database)
+        assert_kept(commands, stores, [old])
+        # An empty database of that name holds nothing either.
+        stores.sql("CREATE DATABASE vanished", "postgres")
+        assert_kept(commands, stores, ["vanished", old])
+        stores.sql("DROP DATABASE vanished", "postgres")
+        stores.rename(old, "vanished")
+        assert commands.run("check").status == 0
+
+
+def test_epochs_never_fall_back_whichever_pair_somebody_went_back_to(shop: Shop, grown: Seen) -> None:
+    old = shop.run("restore", "--force").told["old"]
+    wrong = shop.stores.seen()
+    shop.stores.rename("restore", "restore_wrong")
+    shop.stores.rename(old, "restore")
+    assert shop.run("restore", "--force").status == 0
+    found = shop.stores.seen()
+    assert found.epoch > wrong.epoch
+    assert found.token_epoch > wrong.token_epoch
+    shop.stores.drop("restore_wrong", wrong.mongo_database)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import signal
+from pathlib import Path
 
 import pytest
 
-from tests.acceptance.restores import Seen, Shop, assert_restored, assert_tidy
+from rebootcamp.storage import mongo
+from tests.acceptance.restores import Seen, Shop, assert_restored, assert_tidy, commands_on
 from tests.relay.tools import started, until
 
 KILLED = -signal.SIGKILL
@@ -122,3 +124,60 @@ def test_killed_at_any_moment_the_pair_is_the_old_or_the_new_one(shop: Shop, gro
         assert_restored(shop, shop.stores, before)
     assert_tidy(shop.stores)
     shop.check()
+
+
+def assert_opened_by(shop: Shop, grown: Seen, *command: str) -> None:
+    """What a killed restore closed is open again after a command, which did its work."""
+    assert shop.run("restore", "--force", failpoints="restore.closed").status == KILLED
+    assert not shop.live.is_open
+    done = shop.run(*command)
+    assert done.status == 0, done.output
+    assert shop.live.is_open
+    assert "again" in done.output or "reopened" in done.output
+    assert shop.stores.seen() == grown
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("restore", "--dry-run"), ("restore", "--drop-old"), ("prepare",), ("relay", "--once"), ("check",)],
+    ids=" ".join,
+)
+def test_every_command_opens_what_a_killed_restore_closed(shop: Shop, grown: Seen, command: tuple[str, ...]) -> None:
+    assert_opened_by(shop, grown, *command)
+
+
+def test_a_backup_opens_it_too(shop: Shop, grown: Seen, tmp_path: Path) -> None:
+    assert shop.run("restore", "--force", failpoints="restore.closed").status == KILLED
+    with commands_on(shop.settings, tmp_path) as commands:
+        assert commands.run("backup").status == 0
+    assert shop.stores.seen().emails == grown.emails
+
+
+def test_the_service_answers_again_by_itself(shop: Shop, grown: Seen) -> None:
+    client = shop.app.test_client()
+    mongo.configure(shop.settings)
+    assert shop.run("restore", "--force", failpoints="restore.closed").status == KILLED
+    assert [client.get("/readyz").status_code for _ in range(2)][-1] == 200
+    assert shop.stores.seen() == grown
+
+
+def test_what_a_restore_at_work_keeps_closed_stays_closed(shop: Shop, grown: Seen) -> None:
+    assert shop.run("restore", "--force", failpoints="restore.closed").status == KILLED
+    with shop.stores.holding():
+        assert shop.run("restore", "--dry-run").status == 0
+        assert shop.run("prepare").status == 2
+        assert not shop.live.is_open
+    assert shop.run("prepare").status == 0
+
+
+def test_what_somebody_else_closed_stays_closed(shop: Shop, grown: Seen) -> None:
+    shop.run("restore", "--drop-old")
+    allow = 'ALTER DATABASE "{}" ALLOW_CONNECTIONS {}'.format
+    shop.stores.sql(allow(shop.stores.name, "false"), "postgres")
+    try:
+        assert shop.run("prepare").status == 2
+        assert shop.run("restore", "--dry-run").status == 0
+        assert not shop.live.is_open
+    finally:
+        shop.stores.sql(allow(shop.stores.name, "true"), "postgres")
+    assert shop.stores.seen() == grown

@@ -303,6 +303,21 @@ def test_days_weeks_and_months_keep_their_newest(bench: Bench) -> None:
     assert foreign.exists()
 
 
+def test_the_newest_backup_without_findings_is_never_removed(bench: Bench) -> None:
+    folder = bench.settings.backup_dir
+    clean = bench.take().path
+    manifest = load_manifest(clean)
+    spoilt = replace(manifest, check=replace(manifest.check, findings=2)).to_json()
+    for stamp in ("20990101T000000Z", "20990102T000000Z", "20990103T000000Z"):
+        made = folder / f"{stamp}-{uuid4()}"
+        made.mkdir()
+        (made / "manifest.json").write_bytes(spoilt)
+    with opened(folder) as held:
+        newest = list_backups(folder)[0]
+        held.prune(Keep(daily=1), verified=newest)
+    assert list_backups(folder) == [newest, clean]
+
+
 def test_a_backup_is_found_by_name_by_id_or_as_the_newest(bench: Bench) -> None:
     folder = bench.settings.backup_dir
     with pytest.raises(NotABackup, match="not_a_backup"):

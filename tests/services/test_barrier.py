@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from rebootcamp.core.errors import Busy
+from rebootcamp.events.relay import redrive
+from rebootcamp.services.integrity.mending import relays_held_off
 from rebootcamp.storage.cut import common_cut
 from rebootcamp.storage.locks import BARRIER, barrier, exclusive, share, try_exclusive
 from rebootcamp.storage.transactions import transaction
-from tests.relay.tools import in_threads
+from tests.factories import make_actor
+from tests.relay.tools import execute, in_threads, until
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -82,3 +87,45 @@ def test_two_barriers_follow_one_another(committed_db: Flask) -> None:
     started = time.monotonic()
     assert min(in_threads(committed_db, hold, hold, hold)) >= 300
     assert time.monotonic() - started >= 0.9
+
+
+def test_a_repair_that_freezes_lets_relays_go_on_and_does_not_go_on_itself() -> None:
+    with relays_held_off() as held:
+        held.require()
+        # As for a process that stands still: nothing says any more that it is alive.
+        held.connection.exec_driver_sql("SET idle_session_timeout = '100ms'")
+        time.sleep(0.3)
+        with try_exclusive(BARRIER) as is_free:
+            assert is_free
+        with pytest.raises(Busy):
+            held.require()
+
+
+def test_what_a_frozen_repair_was_about_to_commit_falls_before_its_barrier() -> None:
+    def seconds(connection: Any, name: str) -> float:
+        told = connection.execute(
+            sa.text("SELECT extract(epoch FROM current_setting(:name)::interval)"), {"name": name}
+        )
+        return float(told.scalar())
+
+    with relays_held_off() as held, transaction() as session:
+        falls = seconds(held.connection, "idle_session_timeout")
+        assert 0 < seconds(session, "idle_in_transaction_session_timeout") < falls < 60
+
+
+def test_redrive_holds_relays_off_for_no_longer_than_its_transaction_lives(committed_db: Flask) -> None:
+    learner = make_actor()
+    execute("UPDATE outbox SET dead_at = now() WHERE user_id = :id", id=learner.user_id)
+    blocked = """SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+        WHERE l.locktype = 'advisory' AND l.objid = :lock AND l.mode = 'ExclusiveLock'
+            AND a.wait_event = 'transactionid'"""
+
+    def watch() -> int:
+        with transaction() as session:
+            session.execute(sa.text("SELECT FROM outbox FOR UPDATE"))
+            is_locked.set()
+            until(lambda: session.scalar(sa.text(blocked), {"lock": BARRIER}), 5)
+        return 0
+
+    is_locked = threading.Event()
+    assert in_threads(committed_db, watch, lambda: is_locked.wait(5) and redrive()) == [0, 1]

@@ -33,6 +33,7 @@ from rebootcamp.services.backups.settling import NewerBackup, NotSettled, Settle
 from rebootcamp.services.erasures import replay_erasures
 from rebootcamp.storage import mongo
 from rebootcamp.storage.databases import databases
+from rebootcamp.storage.reopening import reopen
 
 NAME: Final = re.compile(r"[a-z_][a-z0-9_-]{0,39}")
 SETTLE: Final = "settle-restore"
@@ -53,6 +54,8 @@ def restore(backup: str | None, *, dry_run: bool, force: bool, into: str | None,
         raise click.UsageError("--drop-old goes with --into only")
     # Whoever asks it to stop finds the live pair open.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    if reopen(make_url(_settings().database_url)):
+        _say("the live database is open again: a restore was killed while it had closed it")
     if drop_old:
         with reported("drop-old") as result, _place() as place:
             result["dropped"] = drop_pairs(place, into)

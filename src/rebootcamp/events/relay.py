@@ -24,7 +24,7 @@ from rebootcamp.events.pair import require_pair
 from rebootcamp.events.projection import Line, Outcome, project
 from rebootcamp.events.savings import add_to_savings
 from rebootcamp.events.store import readable, stream_events
-from rebootcamp.storage.locks import BARRIER, exclusive, share
+from rebootcamp.storage.locks import BARRIER, hold, share
 from rebootcamp.storage.mongo import MongoUnavailable
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.transactions import transaction
@@ -210,7 +210,10 @@ def redrive() -> int:
     One attempt stays on record: it tells the projection that later events may have passed this one. No batch may
     be under way: it would go on with a line whose head is now another. Raises `Busy` when one takes too long.
     """
-    with exclusive(BARRIER), transaction() as session:
+    with transaction() as session:
+        # Barrier and commit are of one life: who freezes here loses both.
+        session.execute(sa.text("SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = '60s'"))
+        hold(session, BARRIER)
         return revive(session)
 
 

@@ -41,39 +41,22 @@ _ADD: Final = text("""
     ON CONFLICT (name) DO UPDATE SET value = total.value + excluded.value
 """)
 
-# What was delivered, by learner and category. Rows that are right already are left alone.
-_DELIVERED: Final = f"""
-    WITH told AS MATERIALIZED (
-        SELECT user_id, category, sum(sign * co2e_grams)::bigint AS co2e_grams, sum(sign)::bigint AS completions
-        FROM (
-            SELECT e.user_id, e.payload ->> 'category' AS category,
-                coalesce((e.payload ->> 'co2e_grams')::bigint, 0) AS co2e_grams,
-                CASE e.type WHEN '{ChallengeCompleted.type}' THEN 1 ELSE -1 END AS sign
-            FROM activity_events e
-            WHERE (e.type, e.version) IN (('{ChallengeCompleted.type}', {ChallengeCompleted.version}),
-                    ('{ChallengeRevoked.type}', {ChallengeRevoked.version}))
-                AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.event_id)) AS e
-        GROUP BY user_id, category
-    )"""  # noqa: S608
-_RECOUNT: Final = (
-    text(f"""{_DELIVERED}, made AS (
-        SELECT user_id, sum(co2e_grams)::bigint AS co2e_grams FROM told GROUP BY user_id
+# What was delivered, by learner. Rows that are right already are left alone.
+_RECOUNT: Final = text(f"""
+    WITH made AS MATERIALIZED (
+        SELECT e.user_id, sum(coalesce((e.payload ->> 'co2e_grams')::bigint, 0)
+            * CASE e.type WHEN '{ChallengeCompleted.type}' THEN 1 ELSE -1 END)::bigint AS co2e_grams
+        FROM activity_events e
+        WHERE (e.type, e.version) IN (('{ChallengeCompleted.type}', {ChallengeCompleted.version}),
+                ('{ChallengeRevoked.type}', {ChallengeRevoked.version}))
+            AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.event_id = e.event_id)
+        GROUP BY e.user_id
     ), dropped AS (
         DELETE FROM eco_contributions k WHERE NOT EXISTS (SELECT 1 FROM made WHERE made.user_id = k.user_id)
     )
     INSERT INTO eco_contributions AS kept (user_id, co2e_grams) SELECT user_id, co2e_grams FROM made
     ON CONFLICT (user_id) DO UPDATE SET co2e_grams = excluded.co2e_grams
-    WHERE kept.co2e_grams <> excluded.co2e_grams"""),  # noqa: S608
-    text(f"""{_DELIVERED}, made AS (
-        SELECT '{GRAMS}:' || category AS name, sum(co2e_grams)::bigint AS value FROM told GROUP BY category
-        UNION ALL SELECT '{COMPLETIONS}:' || category, sum(completions)::bigint FROM told GROUP BY category
-        UNION ALL SELECT '{LEARNERS}', count(*) FROM eco_contributions WHERE co2e_grams > 0
-    ), dropped AS (
-        DELETE FROM eco_totals k WHERE NOT EXISTS (SELECT 1 FROM made WHERE made.name = k.name)
-    )
-    INSERT INTO eco_totals AS total (name, value) SELECT name, value FROM made ORDER BY name
-    ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE total.value <> excluded.value"""),  # noqa: S608
-)
+    WHERE kept.co2e_grams <> excluded.co2e_grams""")  # noqa: S608
 
 # The figures as they are with every event that is still on its way, a name possibly more than once.
 ALL_FIGURES: Final = f"""
@@ -175,10 +158,9 @@ def add_to_savings(session: Session, events: Iterable[Row]) -> None:
     )
 
 
-def recount_savings(session: Session) -> None:
-    """Make all figures anew from what was delivered; nothing may be delivered meanwhile."""
-    for statement in _RECOUNT:
-        session.execute(statement)
+def recount_contributions(session: Session) -> None:
+    """Make what each learner saved anew from what was delivered; nothing may be delivered meanwhile."""
+    session.execute(_RECOUNT)
 
 
 def _sign(event: Row) -> int:

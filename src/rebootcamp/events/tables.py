@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.boards import list_differing, retell
 from rebootcamp.events.histogram import add_counts, counts_off
-from rebootcamp.events.savings import recount_savings
+from rebootcamp.events.savings import add_figures, figures_off, recount_contributions
 from rebootcamp.models.sql.challenges import TeamContribution
 from rebootcamp.models.sql.eco import EcoContribution, EcoTotal
 from rebootcamp.models.sql.leaderboards import LeaderboardCount, LeaderboardEntry
@@ -25,7 +25,7 @@ CHUNK: Final = 500
 
 # Makes a table anew in the transaction it is given; no relay delivers until that ends.
 Recount = Callable[[Session], None]
-_recounts: list[Recount] = [recount_savings]
+_recounts: list[Recount] = [recount_contributions]
 
 
 def subscribe(recounts: Sequence[Recount]) -> None:
@@ -51,6 +51,7 @@ def mend_tables(told: Callable[[int], None]) -> None:
             _hold_off_relays(session)
             make(session)
         failpoint("rebuild.mended")
+    mend_figures()
 
 
 def mend_counts() -> Iterator[int]:
@@ -66,6 +67,19 @@ def mend_counts() -> Iterator[int]:
         with transaction() as session:
             add_counts(session, {key: missing[key] for key in chunk})
         yield len(chunk)
+
+
+def mend_figures() -> list[str]:
+    """Correct the figures of all savings, as `mend_counts` does the counts; return their names.
+
+    What each learner saved is right already: relays tell by it who begins to count.
+    """
+    with sql_snapshot() as session:
+        missing = {name: lacking for name, _, lacking in figures_off(session)}
+    if missing:
+        with transaction() as session:
+            add_figures(session, missing)
+    return list(missing)
 
 
 def allow_minutes(session: Session) -> None:

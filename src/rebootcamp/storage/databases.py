@@ -22,6 +22,8 @@ FORMAT: Final = "rebootcamp"
 SECONDS: Final = 5
 WAIT: Final = "5s"
 APPLICATION: Final = "rebootcamp-restore"
+# What a restored database is while the live one is closed for it.
+SWITCHING: Final = "switching"
 
 
 class DatabasesNotOurs(DomainError):
@@ -131,6 +133,21 @@ class Databases:
     def open(self, name: str) -> None:
         """Let everybody in again."""
         self._run(_allow(name, "true"))
+
+    def reopen(self, live: str) -> bool:
+        """Open what a restore that is no more had closed, and tell whether it was so.
+
+        One that is at work holds the lock and keeps it closed; what somebody else closed stays as it is.
+        """
+        if not self._rows("SELECT pg_try_advisory_lock(%s, hashtext(%s))", RESTORE, live)[0][0]:
+            return False
+        found = self.all()
+        is_closed = any(one.name == live and not one.is_open for one in found)
+        marks = [one.mark for one in found if one.mark is not None]
+        if not is_closed or not any(mark.role == SWITCHING and mark.live == live for mark in marks):
+            return False
+        self.open(live)
+        return True
 
     def close(self, name: str, other: str, mark: Mark) -> None:
         """Let nobody in any more, send away who is, and note the reason on the other database."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from zlib import crc32
 
@@ -38,6 +38,8 @@ JOBS: Final = 7_203
 BARRIER_TRIES: Final = 6
 BARRIER_PULSE: Final = 1.0
 BARRIER_LIMITS: Final = {"lock_timeout": "2s", "idle_session_timeout": "5s", "statement_timeout": "0"}
+# Longer than a transaction may idle: whoever freezes loses what it was about to commit before relays go on.
+MENDING_LIMITS: Final = BARRIER_LIMITS | {"idle_session_timeout": "20s"}
 
 
 @dataclass
@@ -47,6 +49,14 @@ class Barrier:
     connection: Connection
     since: float
     milliseconds: float = 0.0
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def require(self) -> None:
+        """Raise `Busy` where it had fallen by itself."""
+        try:
+            self._say_alive()
+        except DBAPIError as error:
+            raise Busy from error
 
     def lift(self) -> None:
         """Let relays go on; raise `Busy` where it had fallen by itself, and what was done behind it does not count."""
@@ -67,7 +77,7 @@ class Barrier:
         def pulse() -> None:
             while not is_over.wait(BARRIER_PULSE):
                 try:
-                    self.connection.exec_driver_sql("SELECT 1")
+                    self._say_alive()
                 except DBAPIError:
                     # Whoever lifts it finds out.
                     return
@@ -80,16 +90,20 @@ class Barrier:
             is_over.set()
             thread.join()
 
+    def _say_alive(self) -> None:
+        with self._turn:
+            self.connection.exec_driver_sql("SELECT 1")
+
 
 @contextmanager
-def barrier() -> Iterator[Barrier]:
+def barrier(limits: Mapping[str, str] = BARRIER_LIMITS) -> Iterator[Barrier]:
     """Hold relays off until the barrier is lifted, or the block left; raise `Busy` when they do not make way.
 
     Whoever waits for it holds them off too: it is tried for a short while, several times.
     """
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.detach()
-        for name, value in BARRIER_LIMITS.items():
+        for name, value in limits.items():
             connection.exec_driver_sql(f"SET {name} = '{value}'")
         for attempt in range(BARRIER_TRIES):
             try:

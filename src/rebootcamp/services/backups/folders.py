@@ -83,9 +83,13 @@ class Folder:
         return path
 
     def prune(self, keep: Keep, verified: Path) -> list[Path]:
-        """Remove what no day, week or month keeps; never the one that was just verified. Return what went."""
+        """Remove what no day, week or month keeps; return what went.
+
+        Never the one that was just verified, nor the newest of a pair that agreed with itself.
+        """
         backups = list_backups(self.path)
         wanted = {verified} | {path for name in PERIODS for path in _kept(backups, name, getattr(keep, name))}
+        wanted |= set([path for path in backups if not load_manifest(path).check.findings][:1])
         gone = [path for path in backups if path not in wanted]
         for path in gone:
             leaving = self.path / f"{PARTIAL}{path.name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain, count
@@ -21,13 +20,14 @@ from rebootcamp.core.languages import Text
 from rebootcamp.services.backups.errors import ForeignBackup, NotEmpty, Unacceptable
 from rebootcamp.services.backups.figures import RESTORING
 from rebootcamp.storage import mongo
-from rebootcamp.storage.databases import Databases, Found, Mark, connect
+from rebootcamp.storage.databases import SWITCHING, Databases, Found, Mark, connect
 from rebootcamp.storage.mongo import Doc
 
 MONGO_SECONDS: Final = 60
-# What a restored database is: being filled; what the live one is closed for; in its place; that, and nothing left to
-# do; put aside; made beside the live one.
-NEW, SWITCHING, SWITCHED, RESTORED, OLD, REHEARSAL = "new", "switching", "switched", "restored", "old", "rehearsal"
+# What a restored database is besides `SWITCHING`: being filled; in the place of the live one; that, and nothing left
+# to do; put aside; made beside the live one.
+NEW, SWITCHED, RESTORED, OLD, REHEARSAL = "new", "switched", "restored", "old", "rehearsal"
+HAVE_BEEN_LIVE: Final = (SWITCHED, RESTORED, OLD)
 SHORT_BID: Final = 8
 # Both stores allow 63 letters.
 LONGEST_BASE: Final = 63 - len("_new_12345678_99")
@@ -64,6 +64,18 @@ class LivePair(Unacceptable):
     detail = Text(
         "{name} is the pair in use, and is not dropped: DATABASE_URL names it.",
         "{name} désigne les bases en service, qui ne sont pas supprimées : DATABASE_URL les nomme.",
+    )
+
+
+class NothingLive(Unacceptable):
+    """What restores put aside may be all that is left."""
+
+    code = "nothing_live"
+    title = Text("Nothing in use", "Aucune base en service")
+    detail = Text(
+        "{name} is not there or holds no store, so what restores put aside is kept: {kept}. Restore first.",
+        "{name} n'existe pas ou ne contient aucun ensemble, donc ce que les restaurations ont mis de côté "
+        "est conservé : {kept}. Restaurez d'abord.",
     )
 
 
@@ -122,6 +134,20 @@ def look_at_live(place: Place) -> Live:
         return replace(found, content=found.content or _first_document(database))
 
 
+def newest_epochs(place: Place, live: Live) -> tuple[int, int]:
+    """Return the highest epoch and token epoch of the live pair and of all that were in its place.
+
+    Somebody may have gone back to one by hand: what the others handed out must not come to be worth something again.
+    """
+    found = [(live.epoch, live.token_epoch)]
+    for other in place.databases.all():
+        was_live = other.mark is not None and other.mark.live == place.live and other.mark.role in HAVE_BEEN_LIVE
+        if was_live and other.name != place.live and other.is_open:
+            pair = _look_at_sql(place.url.set(database=other.name))
+            found.append((pair.epoch, pair.token_epoch))
+    return max(epoch for epoch, _ in found), max(tokens for _, tokens in found)
+
+
 def choose_target(place: Place, live: Live, bid: str, into: str | None) -> Target:
     """Return the names of the pair to come; raise `NameTaken` where a rehearsal would replace something."""
     found = place.databases.all()
@@ -144,12 +170,9 @@ def resume(place: Place, name: str) -> str | None:
 
     Raises `ClosedDatabase`.
     """
-    found = place.databases.all()
-    live = next((database for database in found if database.name == place.live), None)
-    if live is not None and not live.is_open:
-        if not any(mark.role == SWITCHING for mark in _marks(place, found)):
-            raise ClosedDatabase(name=place.live)
-        place.databases.open(place.live)
+    live = place.databases.find(place.live)
+    if live is not None and not live.is_open and not place.databases.reopen(place.live):
+        raise ClosedDatabase(name=place.live)
     switched = place.databases.find(name)
     if switched is None or switched.mark is None or switched.mark.role != SWITCHED:
         return None
@@ -187,29 +210,32 @@ def claim_mongo(place: Place, name: str) -> None:
 def drop_pairs(place: Place, name: str | None = None) -> list[str]:
     """Drop the pairs that restores of this place put aside or left unfinished, or a rehearsal; return the names.
 
-    MongoDB goes first: until PostgreSQL is gone too, the next run finds the mark. Raises `Busy`, `LivePair`.
+    MongoDB goes first: until PostgreSQL is gone too, the next run finds the mark.
+    Raises `Busy`, `LivePair`, `NothingLive`.
     """
     place.databases.hold(place.live)
     if name == place.live:
         raise LivePair(name=name)
     resume(place, place.live)
-    dropped = sweep(place) if name is None else []
     live = look_at_live(place)
-    for found in place.databases.all():
-        mark = found.mark
-        if found.name == place.live or mark is None or mark.live != place.live:
-            continue
-        if (mark.role == OLD) if name is None else (mark.role == REHEARSAL and found.name == name):
-            if mark.mongo_database not in ("", live.mongo_database):
-                _drop_mongo(mark.mongo_database)
-            failpoint("restore.half_dropped")
-            place.databases.drop(found.name)
-            dropped.append(found.name)
+    wanted = {found.name: found.mark for found in place.databases.all() if _is_to_drop(place, found, name)}
+    if name is None and wanted and live.store_id is None:
+        raise NothingLive(name=place.live, kept=", ".join(wanted))
+    dropped = sweep(place) if name is None else []
+    for old, mark in wanted.items():
+        if mark is not None and mark.mongo_database not in ("", live.mongo_database):
+            _drop_mongo(mark.mongo_database)
+        failpoint("restore.half_dropped")
+        place.databases.drop(old)
+        dropped.append(old)
     return dropped
 
 
-def _marks(place: Place, found: Iterable[Found]) -> list[Mark]:
-    return [database.mark for database in found if database.mark and database.mark.live == place.live]
+def _is_to_drop(place: Place, found: Found, name: str | None) -> bool:
+    """Tell whether a pair was put aside; with a name, whether it is that rehearsal."""
+    if found.name == place.live or found.mark is None or found.mark.live != place.live:
+        return False
+    return found.mark.role == OLD if name is None else found.mark.role == REHEARSAL and found.name == name
 
 
 def _is_left_over(place: Place, found: Found, new: str | None) -> bool:

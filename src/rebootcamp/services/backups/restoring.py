@@ -25,7 +25,6 @@ from rebootcamp.services.backups.pairs import (
     NEW,
     OLD,
     SWITCHED,
-    SWITCHING,
     Live,
     Place,
     Target,
@@ -33,12 +32,13 @@ from rebootcamp.services.backups.pairs import (
     claim_mongo,
     finish,
     look_at_live,
+    newest_epochs,
     resume,
     sweep,
 )
 from rebootcamp.services.backups.proof import prove
 from rebootcamp.storage import mongo
-from rebootcamp.storage.databases import Mark, connect, hold
+from rebootcamp.storage.databases import SWITCHING, Mark, connect, hold
 from rebootcamp.storage.locks import DDL
 from rebootcamp.storage.mongo import Doc
 
@@ -94,13 +94,14 @@ class Restore:
 
     def adopt(self) -> None:
         """Pair both stores, and let nothing that was handed out before open a door: tokens, devices, caches."""
-        epoch = max(self.live.epoch, self.source.manifest.epoch) + 1
+        newest, newest_tokens = newest_epochs(self.place, self.live)
+        epoch = max(newest, self.source.manifest.epoch) + 1
         with closing(connect(self.place.url, self.target.new)) as connection:
             connection.autocommit = False
             with connection, connection.cursor() as cursor:
                 cursor.execute(
                     "UPDATE app_meta SET mongo_database = %s, epoch = %s, token_epoch = greatest(token_epoch, %s) + 1",
-                    (self.target.mongo_database, epoch, self.live.token_epoch),
+                    (self.target.mongo_database, epoch, newest_tokens),
                 )
                 for table in ONE_TIME_TABLES:
                     cursor.execute(f"DELETE FROM {table}")  # noqa: S608

@@ -32,7 +32,7 @@ from rebootcamp.services.integrity.stores import check_validators, refused
 from rebootcamp.services.integrity.totals import grams, shares_of, stored_shares
 from rebootcamp.services.integrity.world import World, read_world
 from rebootcamp.storage.cut import Cut
-from rebootcamp.storage.locks import BARRIER, LISTING, exclusive, share
+from rebootcamp.storage.locks import LISTING, MENDING_LIMITS, Barrier, barrier, share
 from rebootcamp.storage.sql import Row
 from rebootcamp.storage.transactions import transaction
 
@@ -60,11 +60,14 @@ class _Patient:
 
 
 @contextmanager
-def relays_held_off() -> Iterator[None]:
-    """Hold relays off, and follow the pair in use: it may be another one since it was checked. Raises `Unpaired`."""
-    with exclusive(BARRIER):
+def relays_held_off() -> Iterator[Barrier]:
+    """Hold relays off as long as this process lives and moves; raise `Busy`, `Unpaired`.
+
+    The pair in use is followed: it may be another one since it was checked.
+    """
+    with barrier(MENDING_LIMITS) as held, held.kept():
         require_pair()
-        yield
+        yield held
 
 
 def mend_learner(user_id: int) -> list[str]:
@@ -73,13 +76,14 @@ def mend_learner(user_id: int) -> list[str]:
     Relays wait meanwhile, and so do the learner's own commands: some milliseconds. The outbox comes first, so that
     a kill at any point leaves what the next repair, or any relay, goes on with.
     """
-    with relays_held_off():
+    with relays_held_off() as held:
         with transaction() as session:
             patient = _admit(session, user_id)
             actions = list(_mend(patient)) if patient else []
         failpoint("repair.enqueued")
         for fault in patient.faults if patient else ():
             if fault.document is not None:
+                held.require()
                 QuarantinedDocument.put_aside(fault.collection, fault.document["_id"], REASON)
                 failpoint("repair.moved")
                 actions.append(f"{fault.collection} {fault.document['_id']}: moved to _quarantine")

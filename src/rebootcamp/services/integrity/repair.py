@@ -20,8 +20,7 @@ from rebootcamp.core.errors import Busy, DomainError, Kind
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.languages import Text
 from rebootcamp.events.redelivery import dismiss, list_orphans, rename_waiting, revive
-from rebootcamp.events.savings import add_figures, figures_off
-from rebootcamp.events.tables import mend_counts
+from rebootcamp.events.tables import mend_counts, mend_figures
 from rebootcamp.models.mongo.quarantine import QuarantinedDocument
 from rebootcamp.models.sql.badges import BadgeDefinition
 from rebootcamp.models.sql.groups import Group
@@ -141,10 +140,11 @@ def _put_misplaced_aside() -> Iterator[str]:
         found = [(name, document["_id"], owner_of(name, document)) for name, document in refused(None)]
     misplaced = [(name, key) for name, key, owner in found if name in owners() and owner is None]
     for start in range(0, len(misplaced), CHUNK):
-        with relays_held_off():
+        with relays_held_off() as held:
             # A relay may have corrected it since.
             chunk = [(name, key) for name, key in misplaced[start : start + CHUNK] if is_refused(name, key)]
             for name, key in chunk:
+                held.require()
                 QuarantinedDocument.put_aside(name, key, MISPLACED)
         for name, key in chunk:
             yield f"{name} {key!r}: moved to _quarantine"
@@ -170,11 +170,7 @@ def _mend_counts() -> Iterator[str]:
 
 
 def _mend_figures() -> Iterator[str]:
-    with sql_snapshot() as session:
-        missing = {name: missing for name, _, missing in figures_off(session)}
-    with transaction() as session:
-        add_figures(session, missing)
-    for name in missing:
+    for name in mend_figures():
         yield f"eco total {name}: corrected"
 
 
