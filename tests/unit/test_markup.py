@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebootcamp.integrations.markup import ALLOWED, sanitise, seen
+from rebootcamp.integrations.markup import sanitise, seen
 
 LINK = 'rel="nofollow noopener noreferrer"'
 # What a browser could take for the beginning of something else than an allowed element.
 LIVE = re.compile(r"<(?!/?(?:a|b|strong|i|em|code|p|br|ul|ol|li|blockquote)[ >])")
-PIECES = st.sampled_from(
-    [*(f"<{tag}>" for tag in sorted(ALLOWED)), "</b>", "</a>", "<script>", "</script>", "<svg/onload=x>", "<style>"]
-    + ["<a href='", "javascript:", "java&#9;script:", "&#106;avascript:", "data:text/html,", "https://e.org", "'", '"']
-    + ["<img src=x onerror=", "<!--", "-->", "<![CDATA[", "]]>", "<math><mi>", "<textarea>", "<template>", "</p>"]
-    + ["&lt;", "&", "&#0;", "&#1;", "<", ">", "/", "x", " ", "\n", "\x0b", "é", "<iframe src=", "<p onclick=x "]
+PIECES = re.findall(
+    r"\S+",
+    """
+    <b> <i> <p> <br> <ul> <li> <code> <blockquote> </b> </a> </p> <script> </script> <svg/onload=x> <style> <a/href='
+    <img/src=x/onerror= <iframe/src= <p/onclick=x/ <!-- --> <![CDATA[ ]]> <math><mi> <textarea> <template> ' " / x é
+    javascript: java&#9;script: &#106;avascript: data:text/html, https://e.org &lt; & &#0; &#1; < >
+    """,
 )
 
 
@@ -82,7 +84,7 @@ def test_what_could_run_goes(text: str, expected: str) -> None:
     assert sanitise(text) == expected
 
 
-@given(st.lists(PIECES, max_size=30).map("".join))
+@given(st.lists(st.sampled_from([*PIECES, " ", "\n", "\x0b"]), max_size=30).map("".join))
 def test_no_mixture_leaves_anything_alive(text: str) -> None:
     safe = sanitise(text)
     assert not LIVE.search(safe)

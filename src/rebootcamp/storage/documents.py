@@ -79,7 +79,7 @@ class NativeDocument(Document):
     @classmethod
     def find_many(cls, ids: Sequence[Any]) -> dict[Any, Doc]:
         """Return the documents of some `_id`s, by `_id`."""
-        return by_id(cls.collection().find({"_id": {"$in": list(ids)}})) if ids else {}
+        return by_id(cls.collection().find({"_id": {"$in": list(ids)}}))
 
     @classmethod
     def forget(cls, user_ids: Some[int]) -> None:

@@ -163,7 +163,7 @@ def list_comments(actor: Actor, workshop_id: int, page: PageRequest) -> Page[Com
     told = {
         row["id"]: CommentDocument.identify(row["id"], row["version"]) for row in cut.items if _is_told(reader, row)
     }
-    texts = _followed(lambda: CommentDocument.find_many(list(told.values())), lambda found: len(found) == len(told))
+    texts = _texts(list(told.values()))
     comments = [_comment(reader, row, texts.get(told.get(row["id"]), {}).get("text")) for row in cut.items]
     return Page(comments, cut.next_cursor)
 
@@ -292,6 +292,12 @@ def _comment(reader: _Reader, row: Row, text: str | None) -> Comment:
     reason = row["moderation_reason"] if reader.sees_all_of(row) else None
     names = ("id", "workshop_id", "user_id", "display_name", "version", "state", "created_at", "edited_at")
     return Comment(**{name: row[name] for name in names}, reason=reason, text=text)
+
+
+def _texts(ids: Sequence[str]) -> dict[str, Doc]:
+    if not ids:
+        return {}
+    return cast(dict[str, Doc], _followed(lambda: CommentDocument.find_many(ids), lambda found: len(found) == len(ids)))
 
 
 def _followed(find: Callable[[], Any], is_whole: Callable[[Any], bool]) -> Any:
