@@ -77,9 +77,9 @@ class NativeDocument(Document):
         raise MongoUnavailable(f"{cls.collection_name} {document['_id']} is being written by somebody else")
 
     @classmethod
-    def find_many(cls, ids: Sequence[Any]) -> dict[Any, Doc]:
-        """Return the documents of some `_id`s, by `_id`."""
-        return by_id(cls.collection().find({"_id": {"$in": list(ids)}}))
+    def find_many(cls, ids: Sequence[Any]) -> list[Doc]:
+        """Return the documents of some `_id`s."""
+        return list(cls.collection().find({"_id": {"$in": list(ids)}}))
 
     @classmethod
     def forget(cls, user_ids: Some[int]) -> None:

@@ -160,11 +160,9 @@ def list_comments(actor: Actor, workshop_id: int, page: PageRequest) -> Page[Com
     (after,) = page.key(COMMENTS, (int,)) or (0,)
     reader, rows = _read(actor, workshop_id, int(after), page.limit + 1)
     cut = paginate(rows, page.limit, COMMENTS, lambda row: (row["id"],))
-    told = {
-        row["id"]: CommentDocument.identify(row["id"], row["version"]) for row in cut.items if _is_told(reader, row)
-    }
-    texts = _texts(list(told.values()))
-    comments = [_comment(reader, row, texts.get(told.get(row["id"]), {}).get("text")) for row in cut.items]
+    told = [CommentDocument.identify(row["id"], row["version"]) for row in cut.items if _is_told(reader, row)]
+    texts = {document["comment_id"]: document["text"] for document in _documents(told)}
+    comments = [_comment(reader, row, texts.get(row["id"])) for row in cut.items]
     return Page(comments, cut.next_cursor)
 
 
@@ -177,10 +175,10 @@ def list_comment_versions(actor: Actor, workshop_id: int, comment_id: int, page:
     reader, row = _find(actor, workshop_id, comment_id)
     if not reader.sees_all_of(row):
         raise Forbidden
-    wanted = {"after": int(after), "last": row["version"], "limit": page.limit + 1}
+    first, last, limit = int(after), row["version"], page.limit + 1
     found = _followed(
-        lambda: CommentDocument.list_versions(comment_id, **wanted),
-        lambda found: len(found) == min(max(row["version"] - wanted["after"], 0), wanted["limit"]),
+        lambda: CommentDocument.list_versions(comment_id, after=first, last=last, limit=limit),
+        lambda found: len(found) == min(max(last - first, 0), limit),
     )
     versions = [CommentVersion(document["version"], document["text"], document["at"]) for document in found]
     return paginate(versions, page.limit, VERSIONS, lambda version: (version.version,))
@@ -294,13 +292,13 @@ def _comment(reader: _Reader, row: Row, text: str | None) -> Comment:
     return Comment(**{name: row[name] for name in names}, reason=reason, text=text)
 
 
-def _texts(ids: Sequence[str]) -> dict[str, Doc]:
+def _documents(ids: Sequence[str]) -> list[Doc]:
     if not ids:
-        return {}
-    return cast(dict[str, Doc], _followed(lambda: CommentDocument.find_many(ids), lambda found: len(found) == len(ids)))
+        return []
+    return _followed(lambda: CommentDocument.find_many(ids), lambda found: len(found) == len(ids))
 
 
-def _followed(find: Callable[[], Any], is_whole: Callable[[Any], bool]) -> Any:
+def _followed(find: Callable[[], list[Doc]], is_whole: Callable[[list[Doc]], bool]) -> list[Doc]:
     """Read texts; once more where some are missing, for a switch may have come since the rows were read."""
     with mongo.reading():
         found = find()
