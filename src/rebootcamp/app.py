@@ -20,6 +20,7 @@ from rebootcamp.core import failpoints
 from rebootcamp.events import journal, relay, tables
 from rebootcamp.services.challenges import goals, teams
 from rebootcamp.services.gamification import engine
+from rebootcamp.services.workshops import retention
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import READS, db, engine_options, reads_options
 from rebootcamp.web import authentication, logs, policies, problems, requests
@@ -81,6 +82,7 @@ def _bind_stores(app: Flask, settings: Settings) -> None:
     journal.subscribe([engine.Engine, goals.Goals])
     relay.subscribe([teams.add_contributions])
     tables.subscribe([teams.recount_all])
+    retention.configure(settings)
 
 
 def _bind_web(app: Flask, settings: Settings) -> None:

@@ -45,6 +45,7 @@ class Settings:
     max_body_bytes: int = 1024 * 1024
     relay_batch: int = 200
     relay_poll_seconds: float = 0.2
+    workshop_log_days: int = 365
     backup_dir: Path = Path("backups")
     backup_recipients: tuple[str, ...] = ()
     backup_signing_key: Path | None = None
@@ -76,6 +77,7 @@ class Settings:
             max_body_bytes=_integer(env, "MAX_BODY_BYTES", cls.max_body_bytes, 1024, 64 * 1024 * 1024),
             relay_batch=_integer(env, "RELAY_BATCH", cls.relay_batch, 1, 5000),
             relay_poll_seconds=_number(env, "RELAY_POLL_SECONDS", cls.relay_poll_seconds, 0.01, 60.0),
+            workshop_log_days=_integer(env, "WORKSHOP_LOG_DAYS", cls.workshop_log_days, 1, 36_500),
             failpoints=env.get("TEST_FAILPOINTS", ""),
             flask_debug=env.get("FLASK_DEBUG", ""),
             **_of_backups(env),

@@ -13,6 +13,7 @@ from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.accounts import AccountErased
 from rebootcamp.events.facts import RecordedEvent, UnreadableEvent, recorded_from_row
 from rebootcamp.events.projector import award_changes, fold_all, history_document
+from rebootcamp.models.mongo import NATIVES
 from rebootcamp.models.mongo.badges import AwardDocument
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.models.mongo.quarantine import QuarantinedDocument
@@ -78,7 +79,9 @@ def _write(lines: Sequence[Line], replay: Replay) -> None:
         HistoryDocument.write_all([HistoryDocument.insert(history_document(event)) for event in events])
         HistoryDocument.write_all([HistoryDocument.retell(history_document(event)) for event in retold])
         if retold:
-            QuarantinedDocument.forget({event.user_id for event in retold})
+            erased = {event.user_id for event in retold}
+            for document in (QuarantinedDocument, *NATIVES):
+                document.forget(erased)
         failpoint("relay.after_history")
         AwardDocument.write_all(
             [AwardDocument.save_if_newer(key, fields.pop("seq"), fields) for key, fields in changes.items()]
