@@ -80,8 +80,9 @@ def _write(lines: Sequence[Line], replay: Replay) -> None:
         HistoryDocument.write_all([HistoryDocument.retell(history_document(event)) for event in retold])
         if retold:
             erased = {event.user_id for event in retold}
-            for document in (QuarantinedDocument, *NATIVES):
-                document.forget(erased)
+            QuarantinedDocument.forget(erased)
+            for native in NATIVES:
+                native.forget(erased)
         failpoint("relay.after_history")
         AwardDocument.write_all(
             [AwardDocument.save_if_newer(key, fields.pop("seq"), fields) for key, fields in changes.items()]
