@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
-from pymongo.write_concern import WriteConcern
 
 from rebootcamp.storage.documents import NativeDocument
 from rebootcamp.storage.mongo import Doc
@@ -62,10 +61,8 @@ class WorkshopViewDocument(NativeDocument):
     def note(cls, workshop_id: int, user_id: int, at: datetime) -> None:
         """Note the first look of a (UTC) day; the others change nothing."""
         document = {"_id": f"{workshop_id}:{user_id}:{at:%Y-%m-%d}"}
-        # A reader waits for it: in memory is safe enough for what may be lost.
-        hasty = cls.collection().with_options(write_concern=WriteConcern(w=1, j=False))
         try:
-            hasty.insert_one({**document, "workshop_id": workshop_id, "user_id": user_id, "at": at})
+            cls.collection().insert_one({**document, "workshop_id": workshop_id, "user_id": user_id, "at": at})
         except DuplicateKeyError:
             return
 
