@@ -21,9 +21,10 @@ from bson import decode_all
 from flask import Flask
 from sqlalchemy.engine import make_url
 
+from rebootcamp.app import create_app
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
-from rebootcamp.core.errors import Busy
+from rebootcamp.core.errors import Busy, Unauthenticated
 from rebootcamp.core.pages import PageRequest
 from rebootcamp.events.pair import ForeignMongoDatabase
 from rebootcamp.integrations import postgresql_tools
@@ -42,6 +43,7 @@ from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.factories import drain, make_actor
 from tests.factories.workshops import make_registration, make_workshop
+from tests.relay.slow_way import slow_way
 from tests.relay.test_rebuild import drop_rebuilt, made_anew, rebuilt_names
 from tests.relay.tools import close_breaker, count, execute, fault, in_threads, started, until
 from tests.relay.workers import Workers
@@ -185,13 +187,15 @@ def test_no_row_is_newer_than_the_documents_of_a_cut(committed_db: Flask, worksh
 def test_a_backup_beside_writers_has_a_document_for_each_row(
     committed_db: Flask, workshop: Workshop, tmp_path: Path
 ) -> None:
-    people, is_over = [make_actor() for _ in range(12)], threading.Event()
+    people = [make_actor() for _ in range(12)]
+    is_ready, is_over = threading.Event(), threading.Event()
     for who in people:
         make_registration(workshop, who)
-    bench = Bench(replace(committed_db.config["REBOOTCAMP"], backup_dir=tmp_path / "backups"))
+    settings = replace(committed_db.config["REBOOTCAMP"], backup_dir=tmp_path / "backups")
 
     def write(some: list[Actor]) -> Callable[[], list[Path]]:
         def work() -> list[Path]:
+            assert is_ready.wait(10)
             for who in some:
                 for number in range(10):
                     if not is_over.is_set():
@@ -202,10 +206,16 @@ def test_a_backup_beside_writers_has_a_document_for_each_row(
         return work
 
     def back_up() -> list[Path]:
-        try:
-            return [bench.take().path for _ in range(2)]
-        finally:
-            is_over.set()
+        # The snapshot of PostgreSQL is taken that much later than that of MongoDB.
+        with slow_way(settings.database_url, b"pg_export_snapshot", 0.2) as url:
+            slow = replace(settings, database_url=url)
+            with create_app(slow).app_context():
+                is_ready.set()
+                try:
+                    return [Bench(slow).take().path for _ in range(2)]
+                finally:
+                    is_over.set()
+                    db.engine.dispose()
 
     paths, *_ = in_threads(committed_db, back_up, *[write(people[start::3]) for start in range(3)])
     found = [rows_without_document(committed_db, path) for path in paths]
@@ -410,6 +420,26 @@ def test_what_is_being_said_during_an_erasure_is_erased_with_the_rest(
     db.session.remove()
     assert db.session.scalars(sa.select(WorkshopComment.state)).all() == ["deleted"]
     assert texts() == {}
+
+
+def test_who_is_erased_meanwhile_says_nothing(
+    committed_db: Flask, workshop: Workshop, ada: Actor, tmp_path: Path
+) -> None:
+    is_erased = threading.Event()
+
+    def erase() -> None:
+        with transaction():
+            erase_account(ada.user_id, tmp_path / "erasures.jsonl")
+            is_erased.set()
+            time.sleep(0.4)
+
+    def write() -> None:
+        assert is_erased.wait(10)
+        with pytest.raises(Unauthenticated):
+            say(ada, workshop)
+
+    in_threads(committed_db, erase, write)
+    assert (count(WorkshopComment), texts()) == (0, {})
 
 
 def tidied(**time_later: float) -> dict[str, int]:
