@@ -22,6 +22,7 @@ from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire
 from tests.factories import admin, complete, curve, drain, judge_the_past, make_badge, make_challenge, make_goal
 from tests.factories.rules import rule_of
+from tests.factories.workshops import make_workshop
 
 # Round trips beside BEGIN and COMMIT; the first one authenticates, the last one carries two statements.
 # A change of these numbers is a decision, not an accident.
@@ -374,3 +375,16 @@ def test_boards_cost_one_statement_of_their_own(wire: Wire, veteran: Person, roo
                 assert cost.counts == (statements, 0), (path, cost.sql)
         if not is_delivered:
             drain()
+
+
+def test_comments_are_one_statement_and_one_find_at_any_length(wire: Wire, measure: Any) -> None:
+    workshop, root = make_workshop(), wire.admin()
+    address = f"/api/workshops/{workshop.id}/comments"
+    for length in (1, 5):
+        for _ in range(length):
+            assert wire.post(address, root, json={"text": "Hello"}).status_code == 201
+        with measure() as cost:
+            assert wire.read(f"{address}?limit=4", root)["items"]
+        # The first statement authenticates.
+        assert cost.counts == (2, 1)
+        assert cost.mongo == ["find"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
-from rebootcamp.models.sql.workshops import Workshop
+from rebootcamp.models.sql.workshops import Workshop, WorkshopRegistration
 from rebootcamp.storage.transactions import transaction
 from tests.factories import make_actor
 
@@ -42,3 +42,23 @@ def make_workshop(trainer: Actor | None = None, **fields: Any) -> Workshop:
         session.add(workshop)
         session.flush()
     return workshop
+
+
+def make_registration(workshop: Workshop, who: Actor, status: str = "registered", **fields: Any) -> int:
+    """Write that somebody takes part, without the events and counts that go with it; return the id."""
+    now = clock.now()
+    values: dict[str, Any] = {
+        "workshop_id": workshop.id,
+        "user_id": who.user_id,
+        "status": status,
+        "registered_at": now,
+        "ended_at": now if status == "cancelled" else None,
+        "attended_on": now.date() if status == "attended" else None,
+        "first_seq": 2,
+        "last_seq": 2,
+    }
+    with transaction() as session:
+        registration = WorkshopRegistration(**{**values, **fields})
+        session.add(registration)
+        session.flush()
+    return registration.id

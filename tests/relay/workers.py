@@ -24,7 +24,7 @@ from rebootcamp.core import failpoints
 from rebootcamp.core.actors import Actor
 from rebootcamp.events.rebuild import rebuild as make_anew
 from rebootcamp.events.relay import Relay
-from rebootcamp.services import challenges
+from rebootcamp.services import challenges, workshops
 from rebootcamp.services.challenges.errors import AlreadyCompleted
 from rebootcamp.services.integrity import repair_stores
 from tests.factories import judge_the_past
@@ -42,6 +42,17 @@ def complete(acknowledge: Acknowledge, user_id: int, *challenge_ids: int) -> Non
             acknowledge(-challenge_id)
         else:
             acknowledge(challenge_id)
+
+
+def comment(acknowledge: Acknowledge, user_id: int, workshop_id: int) -> None:
+    """Comment on a workshop."""
+    acknowledge(workshops.add_comment(Actor(user_id, "student"), workshop_id, "Said by a worker.").id)
+
+
+def edit_comment(acknowledge: Acknowledge, user_id: int, workshop_id: int, comment_id: int) -> None:
+    """Edit a comment."""
+    actor = Actor(user_id, "student")
+    acknowledge(workshops.edit_comment(actor, workshop_id, comment_id, "Edited by a worker.", None).version)
 
 
 def relay(acknowledge: Acknowledge, batch: int) -> None:
@@ -78,6 +89,8 @@ def review(acknowledge: Acknowledge) -> None:
 
 TASKS: dict[str, Callable[..., None]] = {
     "complete": complete,
+    "comment": comment,
+    "edit_comment": edit_comment,
     "relay": relay,
     "rebuild": rebuild,
     "repair": repair,

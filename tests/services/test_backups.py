@@ -25,13 +25,13 @@ from rebootcamp.events.relay import Relay
 from rebootcamp.integrations import postgresql_tools
 from rebootcamp.services.backups import Keep, find_backup, list_backups, take_backup, take_plain, verify_backup
 from rebootcamp.services.backups.errors import BackupRunning, CutFailed, NoPlace, NotABackup, WindowOver
-from rebootcamp.services.backups.figures import RESTORING, table_figures
+from rebootcamp.services.backups.figures import table_figures
 from rebootcamp.services.backups.folders import opened
 from rebootcamp.services.backups.manifest import load_manifest
 from rebootcamp.services.integrity import repair_stores
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, DDL, exclusive, share, shared
-from rebootcamp.storage.mongo_schema import apply_schema, undeclared
+from rebootcamp.storage.mongo_schema import RESTORING, apply_schema, undeclared
 from rebootcamp.storage.transactions import transaction
 from tests.factories import complete, drain, make_badge, make_challenge
 from tests.relay.tools import close_breaker, execute, fault, in_threads, journal_size, make_learners, until

@@ -14,3 +14,7 @@ LEAVING_CAUSES: Final = ("left", "removed", "declined", "offer_lapsed", "account
 
 MAX_CAPACITY: Final = 10_000
 MAX_OFFER_HOURS: Final = 14 * 24
+
+# Of a comment: characters that one sees, and those of the fragment that is stored (each may be `&amp;`).
+MAX_COMMENT: Final = 2_000
+MAX_COMMENT_MARKUP: Final = 10_000

@@ -14,6 +14,7 @@ from rebootcamp.events.accounts import AccountErased
 from rebootcamp.events.facts import RecordedEvent, UnreadableEvent, recorded_from_row
 from rebootcamp.events.projector import fold_all, history_document
 from rebootcamp.events.states import Changes, changes_of
+from rebootcamp.models.mongo import NATIVES
 from rebootcamp.models.mongo.progress import HistoryDocument, ProgressDocument
 from rebootcamp.models.mongo.quarantine import QuarantinedDocument
 from rebootcamp.storage.documents import by_id
@@ -79,7 +80,10 @@ def _write(lines: Sequence[Line], replay: Replay) -> None:
         HistoryDocument.write_all([HistoryDocument.insert(history_document(event)) for event in events])
         HistoryDocument.write_all([HistoryDocument.retell(history_document(event)) for event in retold])
         if retold:
-            QuarantinedDocument.forget({event.user_id for event in retold})
+            erased = {event.user_id for event in retold}
+            QuarantinedDocument.forget(erased)
+            for native in NATIVES:
+                native.forget(erased)
         failpoint("relay.after_history")
         for state, touched in changes.items():
             state.document.write_all([state.document.save_if_newer(*change) for change in touched.items()])

@@ -33,7 +33,7 @@ from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, DDL, REBUILD, REPAIR, exclusive, hold
 from rebootcamp.storage.mongo import Doc
-from rebootcamp.storage.mongo_schema import apply_schema, declarations, undeclared
+from rebootcamp.storage.mongo_schema import apply_schema, declarations, is_passing, undeclared
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
@@ -199,10 +199,13 @@ def _switch(replay: Replay, former: Database[Doc], fresh: Database[Doc]) -> int:
 
 
 def _copy_natives(former: Database[Doc], fresh: Database[Doc]) -> None:
-    """Copy what no event tells, inside the server."""
+    """Copy what no event tells, inside the server; the barrier holds off whoever writes natives.
+
+    What nobody declared is somebody's, and goes along.
+    """
     left_out = {META} | {declared["collection"] for declared in declarations() if declared["projection"]}
     for name in former.list_collection_names():
-        if name not in left_out and not name.startswith("system."):
+        if name not in left_out and not is_passing(name):
             former[name].aggregate([{"$merge": {"into": {"db": fresh.name, "coll": name}, "whenMatched": "replace"}}])
 
 

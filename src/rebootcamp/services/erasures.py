@@ -39,6 +39,8 @@ _FORGET: Final = (
             revoke_reason = CASE WHEN revoke_reason = ANY (:kept) THEN revoke_reason
                 WHEN revoke_reason IS NOT NULL THEN '{DASH}' END
         WHERE user_id = :user_id""",  # noqa: S608
+    # Their texts go with the event: the relay tries until MongoDB has let go of them.
+    "UPDATE workshop_comments SET state = 'deleted', moderation_reason = NULL WHERE user_id = :user_id",
 )
 
 

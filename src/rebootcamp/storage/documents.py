@@ -1,16 +1,19 @@
-"""What every document class shares: its collection, and the two idempotent ways to write a projection."""
+"""What every document class shares: its collection, the idempotent ways to write a projection, and natives."""
 
 from __future__ import annotations
 
+from collections.abc import Collection as Some
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from rebootcamp.storage import mongo
-from rebootcamp.storage.mongo import DUPLICATE_KEY, Doc
+from rebootcamp.storage.mongo import DUPLICATE_KEY, Doc, MongoUnavailable
+
+PUT_TRIES: Final = 3
 
 Write = InsertOne[Doc] | ReplaceOne[Doc] | UpdateOne
 
@@ -46,6 +49,42 @@ class Document:
             # Beside duplicates, a lost write concern still means that a crash could undo the rest.
             if refused or details.get("writeConcernErrors"):
                 raise
+
+
+class NativeDocument(Document):
+    """Base of documents that nothing else can derive: `{_id, user_id, at, …}`, written once and never changed.
+
+    A row of PostgreSQL, which commits after the document was written, says which ones count. What a kill leaves in
+    between counts for nothing, and a job removes it.
+    """
+
+    @classmethod
+    def put(cls, document: Doc) -> None:
+        """Write a document that no row counts yet. The caller holds, until he commits, what makes him its only writer.
+
+        So whatever is in its place was left by somebody who died before his row: it gives way. An insertion that
+        arrives late finds a duplicate, and a deletion that arrives late finds another `at`: neither undoes this.
+        """
+        for _ in range(PUT_TRIES):
+            try:
+                cls.collection().insert_one(document)
+            except DuplicateKeyError:
+                left = cls.find_by_id(document["_id"])
+                if left is not None:
+                    cls.collection().delete_one({"_id": left["_id"], "at": left["at"]})
+            else:
+                return
+        raise MongoUnavailable(f"{cls.collection_name} {document['_id']} is being written by somebody else")
+
+    @classmethod
+    def find_many(cls, ids: Sequence[Any]) -> list[Doc]:
+        """Return the documents of some `_id`s."""
+        return list(cls.collection().find({"_id": {"$in": list(ids)}}))
+
+    @classmethod
+    def forget(cls, user_ids: Some[int]) -> None:
+        """Delete whatever some people wrote: their accounts were erased."""
+        cls.collection().delete_many({"user_id": {"$in": sorted(user_ids)}})
 
 
 def insert_once(document: Doc) -> InsertOne[Doc]:

@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 from rebootcamp.core.errors import Busy
 from rebootcamp.storage.sql import db
 
-# Relays hold the shared side for each batch; a rebuild, a check or a backup takes the exclusive side for a moment.
+# Relays hold the shared side for each batch, and writers of natives for each write; a rebuild, a check or a backup
+# takes the exclusive side for a moment.
 BARRIER: Final = 7_203_001
 # A backup holds the shared side; whoever changes tables or collections takes the exclusive one.
 DDL: Final = 7_203_002

@@ -11,6 +11,9 @@ from pymongo.database import Database
 
 from rebootcamp.storage.mongo import Doc
 
+# A collection that is there only while a restore fills or switches the database: a mark, and no content.
+RESTORING: Final = "restoring"
+FRESH: Final = ".fresh"
 MONGO_INIT: Final = Path(__file__).resolve().parents[3] / "mongo_init"
 
 
@@ -34,11 +37,16 @@ def apply_schema(database: Database[Doc]) -> list[str]:
 
 def empty_collection(database: Database[Doc], declared: dict[str, Any]) -> None:
     """Put an empty collection in the place of a declared one, in one step: at no moment it lacks its rules."""
-    fresh = f"{declared['collection']}.fresh"
+    fresh = f"{declared['collection']}{FRESH}"
     database.drop_collection(fresh)
     database.create_collection(fresh, **_options(declared))
     _apply_indexes(database, fresh, declared["indexes"])
     database[fresh].rename(declared["collection"], dropTarget=True)
+
+
+def is_passing(name: str) -> bool:
+    """Tell whether a collection is the server's own, or half of something that was under way."""
+    return name == RESTORING or name.startswith("system.") or name.endswith(FRESH)
 
 
 def _options(declared: dict[str, Any]) -> dict[str, Any]:

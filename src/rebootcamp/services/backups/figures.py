@@ -17,14 +17,13 @@ from rebootcamp.services.backups.manifest import TableFigures
 from rebootcamp.services.backups.streams import lengths
 from rebootcamp.storage.cut import FORMS, Cut
 from rebootcamp.storage.mongo import Doc
+from rebootcamp.storage.mongo_schema import RESTORING
 
 # What an extension brings along is no part of a dump.
 TABLES: Final = sa.text("""
     SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
     AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = pg_class.oid AND d.deptype = 'e') ORDER BY relname
 """)
-# A collection that is there only while a restore fills or switches the database: a mark, and no content.
-RESTORING: Final = "restoring"
 # Indexes that every collection has, and what only the server that made them needs.
 ALWAYS, OF_THE_SERVER = "_id_", ("v", "ns", "uuid")
 

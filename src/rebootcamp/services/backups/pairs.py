@@ -18,10 +18,10 @@ from rebootcamp.core.errors import Busy
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.languages import Text
 from rebootcamp.services.backups.errors import ForeignBackup, NotEmpty, Unacceptable
-from rebootcamp.services.backups.figures import RESTORING
 from rebootcamp.storage import mongo
 from rebootcamp.storage.databases import SWITCHING, Databases, Found, Mark, connect
 from rebootcamp.storage.mongo import Doc
+from rebootcamp.storage.mongo_schema import RESTORING
 
 MONGO_SECONDS: Final = 60
 # What a restored database is besides `SWITCHING`: being filled; in the place of the live one; that, and nothing left

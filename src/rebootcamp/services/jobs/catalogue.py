@@ -14,6 +14,7 @@ from rebootcamp.services.challenges.attempts import forget_attempts
 from rebootcamp.services.jobs.archives import compact_archives
 from rebootcamp.services.jobs.marks import forget_marks
 from rebootcamp.services.jobs.statistics import keep_statistics
+from rebootcamp.services.workshops.retention import forget_log
 from rebootcamp.storage.batches import delete_in_batches
 
 Tell = Callable[[int], None]
@@ -100,6 +101,16 @@ JOBS: Final = {
             ),
             "5 0 * * *",
             keep_statistics,
+        ),
+        Job(
+            "workshop-log",
+            Text(
+                "Drops old views of workshops, the texts of deleted comments, and what a kill left of others.",
+                "Supprime les anciennes consultations d'ateliers, les textes des commentaires supprimés et les restes "
+                "d'écritures interrompues.",
+            ),
+            "0 4 * * *",
+            forget_log,
         ),
     )
 }
