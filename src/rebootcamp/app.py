@@ -18,8 +18,10 @@ from rebootcamp.config import Settings
 from rebootcamp.controllers import BLUEPRINTS
 from rebootcamp.core import failpoints
 from rebootcamp.events import journal, relay, tables
+from rebootcamp.services import mails
 from rebootcamp.services.challenges import goals, teams
 from rebootcamp.services.gamification import engine
+from rebootcamp.services.workshops import letters, notices
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import READS, db, engine_options, reads_options
 from rebootcamp.web import authentication, logs, policies, problems, requests
@@ -78,7 +80,8 @@ def _bind_stores(app: Flask, settings: Settings) -> None:
     Migrate(app, db, directory=str(MIGRATIONS))
     mongo.configure(settings)
     failpoints.arm(settings.failpoints)
-    journal.subscribe([engine.Engine, goals.Goals])
+    journal.subscribe([engine.Engine, goals.Goals, notices.Notices])
+    mails.subscribe(letters.composers())
     relay.subscribe([teams.add_contributions])
     tables.subscribe([teams.recount_all])
 
