@@ -58,8 +58,8 @@ def transport_for(route: MailServer | MailFolder) -> Transport:
 class SmtpTransport:
     """An SMTP server; its certificate is verified, and nothing is told to it before that."""
 
-    def __init__(self, server: MailServer) -> None:
-        self._server = server
+    def __init__(self, server: MailServer, timeout: float = TIMEOUT) -> None:
+        self._server, self._timeout = server, timeout
 
     @contextmanager
     def open(self) -> Iterator[Carrier]:
@@ -73,14 +73,14 @@ class SmtpTransport:
             smtp.close()
 
     def _connect(self) -> smtplib.SMTP:
-        server = self._server
+        server, timeout = self._server, self._timeout
         try:
             if server.security == PLAIN:
-                return self._signed_in(smtplib.SMTP(server.host, server.port, timeout=TIMEOUT))
+                return self._signed_in(smtplib.SMTP(server.host, server.port, timeout=timeout))
             context = ssl.create_default_context(cafile=server.ca_file)
             if server.security == TLS:
-                return self._signed_in(smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT, context=context))
-            return self._signed_in(smtplib.SMTP(server.host, server.port, timeout=TIMEOUT), context)
+                return self._signed_in(smtplib.SMTP_SSL(server.host, server.port, timeout=timeout, context=context))
+            return self._signed_in(smtplib.SMTP(server.host, server.port, timeout=timeout), context)
         # A ValueError: smtplib sends credentials in ASCII only.
         except (smtplib.SMTPException, OSError, ValueError) as error:
             raise MailUnavailable(_told(error)) from error

@@ -116,6 +116,8 @@ def write(mail: WaitingMail, letter: Letter, head: Letterhead) -> EmailMessage:
             filename=attached.name,
             params=dict(attached.parameters),
         )
+    # Last: what makes a message of parts moves such headers into the first one.
+    message["Content-Language"] = mail.language
     return message
 
 
@@ -128,7 +130,6 @@ def _addressed(mail: WaitingMail, letter: Letter, head: Letterhead, subject: Any
     message["Message-ID"] = f"<mail.{mail.id}.{mail.store_id}@{domain}>"
     message["List-Id"] = f"<{letter.topic}.{domain}>"
     message["Auto-Submitted"] = "auto-generated"
-    message["Content-Language"] = mail.language
     return message
 
 
