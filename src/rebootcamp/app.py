@@ -16,6 +16,7 @@ from rebootcamp import __version__
 from rebootcamp import cli as commands
 from rebootcamp.config import Settings
 from rebootcamp.controllers import BLUEPRINTS
+from rebootcamp.controllers.mails import mail_pages
 from rebootcamp.core import failpoints
 from rebootcamp.events import journal, relay, tables
 from rebootcamp.services import mails
@@ -100,3 +101,5 @@ def _bind_web(app: Flask, settings: Settings) -> None:
     api = ProblemApi(app, version=__version__)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
+    if (pages := mail_pages(settings)) is not None:
+        app.register_blueprint(pages)
