@@ -51,7 +51,9 @@ def upgrade() -> None:
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("dead_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("skipped_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.CheckConstraint("num_nonnulls(sent_at, dead_at, skipped_at) <= 1", name=op.f("ck_mails_end_is_one")),
         sa.CheckConstraint(
             "kind IN ('workshop_registered', 'workshop_waitlisted', 'workshop_offered', 'workshop_promoted',"
             " 'workshop_left', 'workshop_reminder', 'workshop_changed', 'workshop_cancelled')",
@@ -65,8 +67,9 @@ def upgrade() -> None:
         "ix_mails_due",
         "mails",
         ["next_attempt_at", "id"],
-        postgresql_where=sa.text("sent_at IS NULL AND dead_at IS NULL"),
+        postgresql_where=sa.text("sent_at IS NULL AND dead_at IS NULL AND skipped_at IS NULL"),
     )
+    op.create_index("ix_mails_dead", "mails", ["id"], postgresql_where=sa.text("dead_at IS NOT NULL"))
     op.create_index("ix_mails_user_id", "mails", ["user_id"])
 
     op.create_table(
@@ -217,5 +220,6 @@ def downgrade() -> None:
     op.drop_index("ix_workshops_agenda", table_name="workshops")
     op.drop_table("workshops")
     op.drop_index("ix_mails_user_id", table_name="mails")
+    op.drop_index("ix_mails_dead", table_name="mails")
     op.drop_index("ix_mails_due", table_name="mails")
     op.drop_table("mails")

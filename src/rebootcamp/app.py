@@ -16,11 +16,13 @@ from rebootcamp import __version__
 from rebootcamp import cli as commands
 from rebootcamp.config import Settings
 from rebootcamp.controllers import BLUEPRINTS
+from rebootcamp.controllers.mails import mail_pages
 from rebootcamp.core import failpoints
 from rebootcamp.events import journal, projector, relay, states, tables
+from rebootcamp.services import mails
 from rebootcamp.services.challenges import goals, teams
 from rebootcamp.services.gamification import engine
-from rebootcamp.services.workshops import documents, retention
+from rebootcamp.services.workshops import documents, letters, notices, retention
 from rebootcamp.storage import mongo
 from rebootcamp.storage.reopening import reopen_when_refused
 from rebootcamp.storage.sql import READS, db, engine_options, reads_options
@@ -82,7 +84,8 @@ def _bind_stores(app: Flask, settings: Settings) -> None:
     Migrate(app, db, directory=str(MIGRATIONS))
     mongo.configure(settings)
     failpoints.arm(settings.failpoints)
-    journal.subscribe([engine.Engine, goals.Goals])
+    journal.subscribe([engine.Engine, goals.Goals, notices.Notices])
+    mails.subscribe(letters.composers())
     states.subscribe([projector.AWARDS, documents.REGISTRATIONS])
     relay.subscribe([teams.add_contributions])
     tables.subscribe([teams.recount_all])
@@ -103,3 +106,5 @@ def _bind_web(app: Flask, settings: Settings) -> None:
     api = ProblemApi(app, version=__version__)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
+    if (pages := mail_pages(settings)) is not None:
+        app.register_blueprint(pages)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from dotenv import dotenv_values
 from pymongo.errors import PyMongoError
@@ -17,6 +20,8 @@ from sqlalchemy.exc import ArgumentError
 MIN_SECRET_BYTES = 32
 SAMPLE_SECRET_MARKS = ("change-me", "changeme", "example", "sample", "secret-key", "replace-me")
 ENVIRONMENTS = ("production", "development", "test")
+STARTTLS, TLS, PLAIN = "starttls", "tls", "none"
+MAIL_PORTS = {"smtp": 587, "smtps": 465}
 
 
 class ConfigurationError(Exception):
@@ -24,13 +29,32 @@ class ConfigurationError(Exception):
 
 
 @dataclass(frozen=True)
+class MailServer:
+    """An SMTP server; without a user nobody signs in. `ca_file` vouches for it in the place of the system's list."""
+
+    host: str
+    port: int
+    security: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class MailFolder:
+    """A Maildir in which mails are left instead of being sent."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that may differ between two deployments of the same code."""
 
     app_env: str
-    secret_key: str
-    database_url: str
-    mongodb_uri: str
+    secret_key: str = field(repr=False)
+    database_url: str = field(repr=False)
+    mongodb_uri: str = field(repr=False)
     # Of a new pair; afterwards `app_meta.mongo_database` decides.
     mongodb_database: str = "rebootcamp"
     database_pool_size: int = 4
@@ -52,6 +76,10 @@ class Settings:
     backup_verify_key: Path | None = None
     backup_identity: Path | None = None
     erasure_log: Path = Path("erasures.jsonl")
+    # Empty: nothing is sent, and mails wait.
+    mail_url: str = field(default="", repr=False)
+    mail_from: str = ""
+    public_url: str = ""
     failpoints: str = ""
     flask_debug: str = ""
 
@@ -78,6 +106,9 @@ class Settings:
             relay_batch=_integer(env, "RELAY_BATCH", cls.relay_batch, 1, 5000),
             relay_poll_seconds=_number(env, "RELAY_POLL_SECONDS", cls.relay_poll_seconds, 0.01, 60.0),
             workshop_log_days=_integer(env, "WORKSHOP_LOG_DAYS", cls.workshop_log_days, 1, 36_500),
+            mail_url=env.get("MAIL_URL", ""),
+            mail_from=env.get("MAIL_FROM", ""),
+            public_url=env.get("PUBLIC_URL", "").rstrip("/"),
             failpoints=env.get("TEST_FAILPOINTS", ""),
             flask_debug=env.get("FLASK_DEBUG", ""),
             **_of_backups(env),
@@ -90,6 +121,11 @@ class Settings:
         """True unless somebody asked for another environment by name."""
         return self.app_env == "production"
 
+    @property
+    def mail_route(self) -> MailServer | MailFolder | None:
+        """Return where mails go; None: nowhere, they wait."""
+        return _mail_route(self.mail_url) if self.mail_url else None
+
     def verify(self) -> None:
         """Raise `ConfigurationError` where starting would be unsafe."""
         _verify_addresses(self.database_url, self.mongodb_uri)
@@ -97,8 +133,24 @@ class Settings:
             raise ConfigurationError(f"APP_ENV must be one of {', '.join(ENVIRONMENTS)}, not {self.app_env!r}.")
         if len(self.secret_key.encode()) < MIN_SECRET_BYTES:
             raise ConfigurationError(f"SECRET_KEY must hold at least {MIN_SECRET_BYTES} bytes: openssl rand -hex 32")
+        self._verify_mail()
         if self.is_production:
             self._verify_production()
+
+    def _verify_mail(self) -> None:
+        route = self.mail_route
+        if route is None:
+            return
+        if not _is_address(self.mail_from):
+            raise ConfigurationError("MAIL_FROM must be an address: RebootCamp <no-reply@example.org>.")
+        if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", self.public_url):
+            raise ConfigurationError(
+                "PUBLIC_URL must look like https://learn.example.org: links in mails begin with it."
+            )
+        if self.is_production and isinstance(route, MailFolder):
+            raise ConfigurationError("MAIL_URL must be an SMTP server in production: nobody reads a folder.")
+        if self.is_production and isinstance(route, MailServer) and route.security == PLAIN:
+            raise ConfigurationError("MAIL_URL must not switch TLS off in production.")
 
     def _verify_production(self) -> None:
         if any(mark in self.secret_key.lower() for mark in SAMPLE_SECRET_MARKS) or len(set(self.secret_key)) < 8:
@@ -169,6 +221,41 @@ def _verify_addresses(database_url: str, mongodb_uri: str) -> None:
         parse_uri(mongodb_uri)
     except (PyMongoError, ValueError):
         raise ConfigurationError("MONGODB_URI must look like mongodb://HOST:27017/?replicaSet=NAME.") from None
+
+
+def _mail_route(text: str) -> MailServer | MailFolder:
+    """Read MAIL_URL; what is wrong with it is told without it: it may hold a password."""
+    scheme, _, rest = text.partition(":")
+    if scheme == "maildir" and rest:
+        return MailFolder(Path(rest))
+    try:
+        url = urlsplit(text)
+        return _mail_server(url, dict(parse_qsl(url.query, strict_parsing=bool(url.query))))
+    except (ValueError, KeyError, TypeError):
+        raise ConfigurationError(
+            "MAIL_URL must look like smtp://USER:PASSWORD@HOST:587, smtps://USER:PASSWORD@HOST:465 or maildir:FOLDER."
+        ) from None
+
+
+def _mail_server(url: SplitResult, options: dict[str, str]) -> MailServer:
+    port, ca_file, tls = url.port or MAIL_PORTS[url.scheme], options.pop("ca", None), options.pop("tls", STARTTLS)
+    is_known = tls == STARTTLS or (tls == PLAIN and url.scheme == "smtp")
+    if options or url.path not in ("", "/") or url.fragment or not url.hostname or not is_known:
+        raise ValueError
+    return MailServer(
+        host=url.hostname,
+        port=port,
+        security=TLS if url.scheme == "smtps" else tls,
+        user=unquote(url.username or ""),
+        password=unquote(url.password or ""),
+        ca_file=Path(ca_file) if ca_file else None,
+    )
+
+
+def _is_address(text: str) -> bool:
+    """Tell whether a text is one address, with or without a name, that can stand in a header."""
+    _, address = parseaddr(text)
+    return text.isprintable() and re.fullmatch(r"[^\s@<>,;]+@[^\s@<>,;]+", address) is not None
 
 
 def _with_driver(url: str) -> str:

@@ -27,10 +27,17 @@ def test_every_secret_comes_from_the_environment(services: dict[str, Any]) -> No
     for name, service in services.items():
         for variable, value in service.get("environment", {}).items():
             if re.search(r"PASSWORD|SECRET|_UR[IL]$", variable):
-                asked |= (needed := set(re.findall(r"\$\{(\w+):\?[^}]+\}", value)))
-                assert needed, (name, variable)
+                needed = set(re.findall(r"\$\{(\w+):\?[^}]+\}", value))
+                assert needed or value == f"${{{variable}:-}}", (name, variable)
+                asked |= needed
     assert asked == {"SECRET_KEY", "POSTGRES_PASSWORD", "MONGO_PASSWORD"}
     assert all(re.search(rf"^{variable}=", example, re.MULTILINE) for variable in asked)
+
+
+def test_only_what_talks_to_the_outside_reaches_it(services: dict[str, Any]) -> None:
+    """The relay sends mails; the api answers."""
+    reaching = {name for name, service in services.items() if "public" in service.get("networks", ())}
+    assert reaching == {"api", "relay"}
 
 
 def test_mongodb_asks_who_is_there(services: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ def test_readiness_tells_of_both_stores_and_the_outbox(wire: Wire, ada: Person) 
     answer = wire.get("/readyz")
     assert (answer.status_code, answer.json["status"]) == (200, "ready")
     checks = answer.json["checks"]
-    assert set(checks) == {"postgresql", "mongodb", "outbox", "jobs"}
+    assert set(checks) == {"postgresql", "mongodb", "outbox", "mails", "jobs"}
     for store in ("postgresql", "mongodb"):
         assert checks[store]["status"] == "up"
         assert checks[store]["latency_ms"] > 0
@@ -102,6 +102,22 @@ def test_jobs_that_failed_or_died_are_told(wire: Wire) -> None:
     wire.conforms(answer, "readyz")
     execute(run.format("now()", "NULL"), name="statistics")
     assert wire.read("/readyz")["checks"]["jobs"] == {"troubled": ["expired-tokens"]}
+
+
+def test_mails_that_wait_or_died_are_told_and_keep_nobody_out(wire: Wire, ada: Person) -> None:
+    assert wire.read("/readyz")["checks"]["mails"] == {"waiting": 0, "oldest_seconds": 0.0, "dead": 0}
+    columns = "key, user_id, kind, data, created_at, attempts, next_attempt_at, dead_at"
+    for key, dead_at in (("one", "NULL"), ("two", "NULL"), ("three", "now()")):
+        values = f":key, :user, 'workshop_left', '{{}}', now() - interval '1 hour', 0, now(), {dead_at}"
+        execute(f"INSERT INTO mails ({columns}) VALUES ({values})", key=key, user=ada.id)
+    answer = wire.get("/readyz")
+    assert (answer.status_code, answer.json["status"]) == (200, "ready")
+    wire.conforms(answer, "readyz")
+    told = answer.json["checks"]["mails"]
+    assert (told["waiting"], told["dead"], 3599 < told["oldest_seconds"] < 3660) == (2, 1, True)
+    found = samples(wire.get("/metrics").text)
+    assert (found["rebootcamp_mails_waiting"], found["rebootcamp_mails_dead"]) == (2, 1)
+    assert found["rebootcamp_mails_oldest_seconds"] > 3599
 
 
 def test_what_to_watch_is_in_the_figures(wire: Wire, ada: Person) -> None:

@@ -13,10 +13,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TextIO
 
-from flask import Flask
+from flask import Flask, current_app
 
 from rebootcamp.app import create_app
 from rebootcamp.config import Settings
@@ -27,6 +27,7 @@ from rebootcamp.events.relay import Relay
 from rebootcamp.services import challenges, workshops
 from rebootcamp.services.challenges.errors import AlreadyCompleted
 from rebootcamp.services.integrity import repair_stores
+from rebootcamp.services.mails import PostOffice, send_due
 from tests.factories import judge_the_past
 from tests.relay.tools import environment
 
@@ -87,6 +88,24 @@ def review(acknowledge: Acknowledge) -> None:
     acknowledge(challenges.review_teams())
 
 
+def send_mails(acknowledge: Acknowledge, port: int) -> None:
+    """Send the mails that are due to a server of the test, which needs neither TLS nor a login."""
+    settings = replace(
+        current_app.config["REBOOTCAMP"],
+        mail_url=f"smtp://127.0.0.1:{port}?tls=none",
+        mail_from="no-reply@example.org",
+        public_url="https://example.org",
+    )
+    office = PostOffice.of(settings)
+    assert office is not None
+    acknowledge(send_due(office).sent)
+
+
+def remind(acknowledge: Acknowledge) -> None:
+    """Queue the reminders that are due."""
+    acknowledge(workshops.remind())
+
+
 TASKS: dict[str, Callable[..., None]] = {
     "complete": complete,
     "comment": comment,
@@ -97,6 +116,8 @@ TASKS: dict[str, Callable[..., None]] = {
     "backfill": backfill,
     "reward": reward,
     "review": review,
+    "send_mails": send_mails,
+    "remind": remind,
 }
 
 

@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from rebootcamp.config import ConfigurationError, Settings
+from rebootcamp.config import ConfigurationError, MailFolder, MailServer, Settings
 
 GOOD = {
     "SECRET_KEY": "k3Yw0rd-that-nobody-would-guess-7421!",
     "DATABASE_URL": "postgresql://u:p@localhost/app",
     "MONGODB_URI": "mongodb://localhost/?replicaSet=rs0",
+}
+MAIL = {
+    "MAIL_URL": "smtp://user:hidden@mail.example.org",
+    "MAIL_FROM": "RebootCamp <no-reply@example.org>",
+    "PUBLIC_URL": "https://learn.example.org/",
 }
 
 
@@ -43,6 +48,31 @@ def test_production_is_the_default_and_accepts_a_real_secret() -> None:
         ({"RELAY_POLL_SECONDS": "nan"}, "RELAY_POLL_SECONDS must lie"),
         ({"DATABASE_POOL_SIZE": "1e9"}, "DATABASE_POOL_SIZE"),
         ({"MAX_BODY_BYTES": "-1"}, "MAX_BODY_BYTES"),
+        *(
+            ({**MAIL, "MAIL_URL": url}, "MAIL_URL must look like")
+            for url in (
+                "secret",
+                "maildir:",
+                "http://u:secret@host",
+                "smtp://u:secret@",
+                "smtp://u:secret@host:port",
+                "smtp://u:secret@host:99999",
+                "smtp://u:secret@host/path",
+                "smtp://u:secret@host?tls=maybe",
+                "smtps://u:secret@host?tls=none",
+                "smtp://u:secret@host?secret=1",
+                "smtp://u:secret@host?secret",
+                "smtp://u:secret@host#secret",
+            )
+        ),
+        ({**MAIL, "MAIL_URL": "smtp://u:secret@host?tls=none"}, "TLS off in production"),
+        ({**MAIL, "MAIL_URL": "maildir:/var/mails"}, "SMTP server in production"),
+        ({**MAIL, "MAIL_FROM": ""}, "MAIL_FROM must be"),
+        ({**MAIL, "MAIL_FROM": "nobody"}, "MAIL_FROM must be"),
+        ({**MAIL, "MAIL_FROM": "a@example.org\r\nBcc: b@example.org"}, "MAIL_FROM must be"),
+        ({**MAIL, "PUBLIC_URL": ""}, "PUBLIC_URL must look like"),
+        ({**MAIL, "PUBLIC_URL": "javascript:alert(1)"}, "PUBLIC_URL must look like"),
+        ({**MAIL, "PUBLIC_URL": "https://example.org/?a=b"}, "PUBLIC_URL must look like"),
     ],
 )
 def test_unsafe_environment_is_refused_by_name(change: dict[str, str], says: str) -> None:
@@ -64,6 +94,31 @@ def test_failpoints_and_plain_secrets_are_for_development_only(environment: str)
 def test_database_url_names_its_driver(scheme: str) -> None:
     settings = Settings.from_env({**GOOD, "DATABASE_URL": f"{scheme}://u:p@localhost/app"})
     assert settings.database_url == "postgresql+psycopg2://u:p@localhost/app"
+
+
+def test_where_mails_go_is_read_from_one_address() -> None:
+    def route(url: str, environment: str = "production") -> object:
+        return Settings.from_env({**GOOD, **MAIL, "MAIL_URL": url, "APP_ENV": environment}).mail_route
+
+    assert route("") is None
+    assert route("smtp://user:p%40ss@mail.example.org") == MailServer(
+        "mail.example.org", 587, "starttls", "user", "p@ss"
+    )
+    assert route("smtps://mail.example.org?ca=ca.pem") == MailServer(
+        "mail.example.org", 465, "tls", ca_file=Path("ca.pem")
+    )
+    assert route("smtp://localhost:1025?tls=none", "test") == MailServer("localhost", 1025, "none")
+    assert route("maildir:/var/mails", "development") == MailFolder(Path("/var/mails"))
+    assert Settings.from_env({**GOOD, **MAIL}).public_url == "https://learn.example.org"
+    # Nothing of it is asked for where nothing is sent.
+    assert Settings.from_env(GOOD).mail_route is None
+
+
+def test_settings_do_not_tell_their_secrets() -> None:
+    settings = Settings.from_env({**GOOD, **MAIL, "DATABASE_URL": "postgresql://u:hidden@localhost/app"})
+    assert "hidden" not in repr(settings)
+    assert "hidden" not in repr(settings.mail_route)
+    assert GOOD["SECRET_KEY"] not in repr(settings)
 
 
 def test_lists_and_numbers_are_read() -> None:

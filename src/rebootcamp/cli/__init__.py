@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "rebootcamp.cli.rules": ("rules",),
     "rebootcamp.cli.restore": ("restore", "settle_restore"),
     "rebootcamp.cli.jobs": ("jobs",),
+    "rebootcamp.cli.mails": ("mails",),
     "rebootcamp.cli.demo": ("demo",),
 }
 

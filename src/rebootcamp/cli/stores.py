@@ -20,6 +20,7 @@ from flask_migrate import upgrade
 
 from rebootcamp.cli.demo.load import load_demo, refuse_demo_accounts, refuse_production
 from rebootcamp.cli.failures import CouldNotRun, one_line
+from rebootcamp.cli.mails import sending_mails
 from rebootcamp.cli.narration import Narrator
 from rebootcamp.config import Settings
 from rebootcamp.core.errors import Busy
@@ -32,6 +33,7 @@ from rebootcamp.services.badges import expire_awards
 from rebootcamp.services.challenges import close_windows, review_teams, reward_teams
 from rebootcamp.services.operations import OutboxHealth, readiness
 from rebootcamp.services.stores import has_users, initialise_store
+from rebootcamp.services.workshops import remind
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import DDL, exclusive
 from rebootcamp.storage.mongo_schema import apply_schema, declarations, undeclared
@@ -92,8 +94,8 @@ def mongo_init() -> None:
 @click.option("--once", is_flag=True, help="Deliver what waits now, then leave.")
 @with_appcontext
 def relay(once: bool) -> None:
-    """Carry events to MongoDB until SIGTERM or SIGINT; an outage of a store is waited out."""
-    carrier = _relay(chores=(expire_awards, work_on_backfills, review_teams, reward_teams, close_windows))
+    """Carry events to MongoDB, and send mails, until SIGTERM or SIGINT; an outage of a store is waited out."""
+    carrier = _relay(chores=(expire_awards, work_on_backfills, review_teams, reward_teams, close_windows, remind))
     if once:
         with one_line():
             click.echo(f"{carrier.drain()} events delivered")
@@ -101,7 +103,7 @@ def relay(once: bool) -> None:
     stop = StopFlag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with one_line():
+    with one_line(), sending_mails(stop):
         carrier.run(stop)
 
 

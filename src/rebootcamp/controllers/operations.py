@@ -52,6 +52,7 @@ def _checks(found: Readiness) -> dict[str, Any]:
         "postgresql": _store(found.postgresql),
         "mongodb": _store(found.mongodb),
         "outbox": asdict(found.outbox) if found.outbox else None,
+        "mails": asdict(found.mails) if found.mails else None,
         "jobs": None if found.troubled_jobs is None else {"troubled": found.troubled_jobs},
     }
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-# What each tells is in `integrations/mails`; a registration mail is sent once for each event, a notice once for each
-# change.
+# What each says is in `templates/mails/<language>/<kind>.txt`. A registration mail is sent once for each event, a
+# notice once for each change.
 MAIL_KINDS: Final = (
     "workshop_registered",
     "workshop_waitlisted",

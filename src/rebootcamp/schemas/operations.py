@@ -27,6 +27,14 @@ class OutboxCheck(ma.Schema):
     dead_letters = fields.Integer(required=True)
 
 
+class MailsCheck(ma.Schema):
+    """What waits to be sent by mail."""
+
+    waiting = fields.Integer(required=True)
+    oldest_seconds = fields.Float(required=True)
+    dead = fields.Integer(required=True, metadata={"description": "Given up: `flask mails redrive` tries again."})
+
+
 class JobsCheck(ma.Schema):
     """How maintenance goes."""
 
@@ -41,6 +49,7 @@ class Checks(ma.Schema):
     postgresql = fields.Nested(StoreCheck, required=True)
     mongodb = fields.Nested(StoreCheck, required=True)
     outbox = fields.Nested(OutboxCheck, required=True, allow_none=True)
+    mails = fields.Nested(MailsCheck, required=True, allow_none=True)
     jobs = fields.Nested(JobsCheck, required=True, allow_none=True)
 
 

@@ -30,6 +30,7 @@ KEPT_REASONS: Final = (*AUTOMATIC, EXPIRED)
 _FORGET: Final = (
     "DELETE FROM refresh_tokens WHERE user_id = :user_id",
     "DELETE FROM share_links WHERE user_id = :user_id",
+    "DELETE FROM mails WHERE user_id = :user_id",
     "DELETE FROM answer_attempts WHERE user_id = :user_id",
     "DELETE FROM idempotency_keys WHERE scope = 'user:' || :user_id",
     """UPDATE challenge_completions SET evidence = evidence - 'text' - 'url',

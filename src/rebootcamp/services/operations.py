@@ -13,6 +13,7 @@ from rebootcamp.core.errors import DatabaseUnavailable, DomainError, Kind
 from rebootcamp.core.languages import Text
 from rebootcamp.events.pair import require_pair
 from rebootcamp.events.store import fetch_backlog
+from rebootcamp.services import mails
 from rebootcamp.services.jobs import FAILED, INTERRUPTED, list_jobs
 from rebootcamp.storage.mongo import MongoUnavailable, client, guarded
 from rebootcamp.storage.sql import Row, lacks_schema
@@ -50,11 +51,13 @@ class OutboxHealth:
 
 @dataclass(frozen=True)
 class Readiness:
-    """Both stores and the way between them; without PostgreSQL nothing is known about the outbox."""
+    """Both stores and the way between them; without PostgreSQL nothing is known about what waits."""
 
     postgresql: StoreHealth
     mongodb: StoreHealth
     outbox: OutboxHealth | None
+    # What waits to be sent, and what was given up: no reason to serve nobody.
+    mails: mails.Backlog | None
     # Maintenance jobs whose last run failed or died.
     troubled_jobs: Sequence[str] | None
     # Why no request may be served. MongoDB alone being away is no reason: reads fall back to PostgreSQL.
@@ -74,6 +77,8 @@ class Readiness:
         }
         if self.outbox is not None:
             found |= {f"outbox_{name}": value for name, value in vars(self.outbox).items()}
+        if self.mails is not None:
+            found |= {f"mails_{name}": value for name, value in vars(self.mails).items()}
         if self.troubled_jobs is not None:
             found["troubled_jobs"] = len(self.troubled_jobs)
         return found
@@ -83,17 +88,17 @@ def readiness() -> Readiness:
     """Ask both stores, and whether they belong together."""
     started = perf_counter()
     try:
-        backlog = fetch_backlog()
+        backlog, unsent = fetch_backlog(), mails.backlog()
         postgresql = StoreHealth(is_up=True, latency_ms=_elapsed_ms(started))
         troubled = [status.job.name for status in list_jobs() if status.state in (FAILED, INTERRUPTED)]
     except DatabaseUnavailable as error:
-        return Readiness(StoreHealth(is_up=False), _mongodb(), None, None, error)
+        return Readiness(StoreHealth(is_up=False), _mongodb(), None, None, None, error)
     except (psycopg2.Error, DBAPIError) as error:
         if not lacks_schema(error):
             raise
         postgresql = StoreHealth(is_up=True, latency_ms=_elapsed_ms(started))
-        return Readiness(postgresql, _mongodb(), None, None, UnpreparedDatabase())
-    return Readiness(postgresql, _mongodb(), _outbox(backlog), troubled, _unpaired())
+        return Readiness(postgresql, _mongodb(), None, None, None, UnpreparedDatabase())
+    return Readiness(postgresql, _mongodb(), _outbox(backlog), unsent, troubled, _unpaired())
 
 
 def _outbox(row: Row) -> OutboxHealth:

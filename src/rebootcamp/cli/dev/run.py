@@ -27,6 +27,12 @@ from rebootcamp.cli.dev.processes import (
 
 DEMO_ACCOUNTS = ("admin@example.org", "instructor@example.org", "examiner@example.org", "student@example.org")
 DEMO_PASSWORD = "rebootcamp-demo-2026"  # noqa: S105
+# What commands that are started by hand find in RUN_DIR/env.
+KEPT_NAMES = (
+    *("DATABASE_URL", "MONGODB_URI", "MONGODB_DATABASE", "SECRET_KEY", "APP_ENV", "PORT", "POSTGRES_BIN"),
+    *("MAIL_URL", "MAIL_FROM", "PUBLIC_URL"),
+)
+MAIL_FROM = "RebootCamp <no-reply@example.org>"
 STEPS = 6
 READY_TIMEOUT = 60.0
 # Long enough to look at the service without one of its stores, or to start the server again by hand.
@@ -173,8 +179,11 @@ class Supervisor:
         self.environ["SECRET_KEY"] = self.environ.get("SECRET_KEY") or secret_of(self.run_dir)
         self.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(self.run_dir / "metrics"))
         self.environ.setdefault("LOG_FORMAT", "console")
-        names = ("DATABASE_URL", "MONGODB_URI", "MONGODB_DATABASE", "SECRET_KEY", "APP_ENV", "PORT", "POSTGRES_BIN")
-        lines = [f"{name}={self.environ[name]}\n" for name in names if self.environ.get(name)]
+        self.environ["MAIL_URL"] = self.environ.get("MAIL_URL") or f"maildir:{self.run_dir / 'mails'}"
+        self.environ["MAIL_FROM"] = self.environ.get("MAIL_FROM") or MAIL_FROM
+        # Links then lead to what there is here: the addresses of the API.
+        self.environ["PUBLIC_URL"] = self.environ.get("PUBLIC_URL") or f"{self.url}/api"
+        lines = [f"{name}={self.environ[name]}\n" for name in KEPT_NAMES if self.environ.get(name)]
         write_private(self.run_dir / "env", "".join(lines))
         self.cleanup.callback((self.run_dir / "env").unlink, missing_ok=True)
 
@@ -226,6 +235,8 @@ class Supervisor:
 
     def _announce(self) -> None:
         print(f"\n  API        {self.url}\n  docs       {self.url}/api/docs\n  logs       {self.run_dir}/logs")
+        if self.environ["MAIL_URL"].startswith("maildir:"):
+            print(f"  mails      {self.url}/mails")
         print(f"  accounts   {', '.join(DEMO_ACCOUNTS)}\n  password   {DEMO_PASSWORD}\n\n  Ctrl-C stops everything.\n")
         print(f"ready {self.url}", flush=True)
         self._announced = True

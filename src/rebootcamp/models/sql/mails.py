@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -12,21 +12,24 @@ from rebootcamp.core.mails import MAIL_KINDS
 from rebootcamp.models.sql.columns import Identity, Instant, one_of
 from rebootcamp.storage.sql import Base
 
+WAITS: Final = "sent_at IS NULL AND dead_at IS NULL AND skipped_at IS NULL"
+
 
 class Mail(Base):
     """One mail to one account: written in the transaction of what it tells, sent afterwards by a relay.
 
     `key` names its reason, so that none is sent twice for the same one. The address and the language are those of the
-    account at the moment of sending; `data` holds ids and plain values only.
+    account at the moment of sending; `data` holds ids and plain values only. It ends in one of three ways: sent; dead,
+    which an operator may undo; or skipped, because nobody needs it any more. `reason` says why it was not sent.
     """
 
     __tablename__ = "mails"
     __table_args__ = (
         sa.UniqueConstraint("key", name="uq_mails_key"),
         one_of("kind", MAIL_KINDS),
-        sa.Index(
-            "ix_mails_due", "next_attempt_at", "id", postgresql_where=sa.text("sent_at IS NULL AND dead_at IS NULL")
-        ),
+        sa.CheckConstraint("num_nonnulls(sent_at, dead_at, skipped_at) <= 1", name="end_is_one"),
+        sa.Index("ix_mails_due", "next_attempt_at", "id", postgresql_where=sa.text(WAITS)),
+        sa.Index("ix_mails_dead", "id", postgresql_where=sa.text("dead_at IS NOT NULL")),
         sa.Index("ix_mails_user_id", "user_id"),
     )
 
@@ -40,4 +43,5 @@ class Mail(Base):
     next_attempt_at: Mapped[Instant]
     sent_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
     dead_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
-    last_error: Mapped[str | None] = mapped_column(sa.Text)
+    skipped_at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    reason: Mapped[str | None] = mapped_column(sa.Text)

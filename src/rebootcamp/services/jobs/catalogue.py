@@ -14,6 +14,7 @@ from rebootcamp.services.challenges.attempts import forget_attempts
 from rebootcamp.services.jobs.archives import compact_archives
 from rebootcamp.services.jobs.marks import forget_marks
 from rebootcamp.services.jobs.statistics import keep_statistics
+from rebootcamp.services.mails import forget_mails
 from rebootcamp.services.workshops.retention import forget_log
 from rebootcamp.storage.batches import delete_in_batches
 
@@ -82,6 +83,15 @@ JOBS: Final = {
             ),
             "20 * * * *",
             _forget_keys,
+        ),
+        Job(
+            "old-mails",
+            Text(
+                "Drops mails 30 days after they were sent or not needed any more, and dead ones after 90 days.",
+                "Supprime les courriels 30 jours après leur envoi ou leur péremption, et les refusés après 90 jours.",
+            ),
+            "45 3 * * *",
+            forget_mails,
         ),
         Job(
             "outbox-marks",

@@ -13,6 +13,7 @@ from rebootcamp.services.workshops.comments import (
     show_comment,
 )
 from rebootcamp.services.workshops.log import list_log
+from rebootcamp.services.workshops.notices import CANCELLED, CHANGED, announce, remind
 from rebootcamp.services.workshops.registrations import (
     RegistrationPage,
     WorkshopRegistrations,
@@ -22,11 +23,14 @@ from rebootcamp.services.workshops.registrations import (
 from rebootcamp.services.workshops.views import note_view
 
 __all__ = [
+    "CANCELLED",
+    "CHANGED",
     "Comment",
     "CommentVersion",
     "RegistrationPage",
     "WorkshopRegistrations",
     "add_comment",
+    "announce",
     "delete_comment",
     "edit_comment",
     "get_comment_version",
@@ -37,5 +41,6 @@ __all__ = [
     "list_own_registrations",
     "list_registrations",
     "note_view",
+    "remind",
     "show_comment",
 ]
