@@ -14,3 +14,9 @@ LEAVING_CAUSES: Final = ("left", "removed", "declined", "offer_lapsed", "account
 
 MAX_CAPACITY: Final = 10_000
 MAX_OFFER_HOURS: Final = 14 * 24
+
+MAX_TAGS: Final = 10
+MAX_QUESTIONS: Final = 20
+
+# Where a workshop may go from each status by an edit; cancelling is a command of its own, and final.
+STATUS_CHANGES: Final = {"draft": ("published",), "published": ("closed",), "closed": ("published",), "cancelled": ()}
