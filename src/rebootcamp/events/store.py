@@ -194,6 +194,11 @@ _PENDING: Final = f"""
         SELECT {_COLUMNS} FROM outbox o JOIN activity_events e ON e.event_id = o.event_id
         WHERE o.user_id = %(user_id)s {_NEWEST}) p ON true
     ORDER BY p.seq DESC"""  # noqa: S608
+_STRETCHES: Final = f"""
+    SELECT {_COLUMNS} FROM unnest(%(user_ids)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[])
+        AS stretch (user_id, first, last)
+    JOIN activity_events e ON e.user_id = stretch.user_id AND e.seq BETWEEN stretch.first AND stretch.last
+    WHERE e.type = ANY(%(types)s::text[]) ORDER BY e.user_id, e.seq"""  # noqa: S608
 _SCORING: Final = f"""
     SELECT {_COLUMNS} FROM activity_events e WHERE e.user_id = %(user_id)s AND e.points <> 0 {_NEWEST}"""  # noqa: S608
 
@@ -215,6 +220,13 @@ def fetch_pending(
     rows = fetch_all(_PENDING, {"user_id": user_id, "before": before, "event_type": event_type, "limit": limit})
     mongo.follow(rows[0]["mongo_database"])
     return list(readable(row for row in rows if row["event_id"] is not None))
+
+
+def fetch_stretches(stretches: Sequence[tuple[int, int, int]], types: Collection[str]) -> list[RecordedEvent]:
+    """Return the events of some types in stretches of lines, `(user_id, first, last)`; twice where these overlap."""
+    user_ids, firsts, lasts = map(list, zip(*stretches, strict=True))
+    parameters = {"user_ids": user_ids, "firsts": firsts, "lasts": lasts, "types": list(types)}
+    return list(readable(fetch_all(_STRETCHES, parameters)))
 
 
 def fetch_scoring(user_id: int, *, before: int | None = None, limit: int | None = None) -> list[RecordedEvent]:

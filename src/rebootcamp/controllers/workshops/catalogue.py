@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from flask import Response, request
 
 from rebootcamp.controllers.workshops.blueprint import blueprint
+from rebootcamp.schemas.pictures import KEY_PARAMETER
+from rebootcamp.schemas.workshops import calendars, exports
 from rebootcamp.schemas.workshops import catalogue as schemas
 from rebootcamp.services import workshops
 from rebootcamp.web.authentication import current_actor
 from rebootcamp.web.etags import etag_of, require_match, revalidated
+from rebootcamp.web.files import CALENDAR_TYPE, CSV_TYPE, calendar_response, csv_response
 from rebootcamp.web.idempotency import idempotent
-from rebootcamp.web.languages import current_language
+from rebootcamp.web.languages import choose_language, current_language
 from rebootcamp.web.paging import page_body
 from rebootcamp.web.policies import requires
 from rebootcamp.web.responses import json_response
+
+CALENDAR = {"type": "string", "description": "An iCalendar object (RFC 5545)."}
+TABLE = {"type": "string", "description": "RFC 4180 in UTF-8, with a byte order mark and a header."}
 
 
 @blueprint.route("/workshops")
@@ -92,6 +99,47 @@ def cancel_workshop(body: dict[str, Any], workshop_id: int) -> Response:
     """Call a workshop off, for good; everybody concerned is told."""
     workshops.cancel_workshop(current_actor(), workshop_id, body["reason"], _expected_version(workshop_id))
     return _workshop(workshop_id, 200)
+
+
+@blueprint.route("/workshops/<id:workshop_id>/calendar.ics")
+@requires("workshop:read")
+@blueprint.arguments(calendars.CalendarArguments, location="query")
+@blueprint.response(200, CALENDAR, content_type=CALENDAR_TYPE)
+@blueprint.alt_response(304, "NotModified")
+@blueprint.alt_response(404, "NotFound")
+def get_workshop_calendar(query: dict[str, Any], workshop_id: int) -> Response:
+    """Read a workshop as a calendar entry."""
+    choose_language(query["lang"])
+    view = workshops.get_workshop(current_actor(), workshop_id)
+    return calendar_response(calendars.render_event(view, current_language()), view.workshop.slug)
+
+
+@blueprint.route("/users/<id:user_id>/workshops.ics")
+@requires(None, or_key=KEY_PARAMETER)
+@blueprint.arguments(calendars.FeedArguments, location="query")
+@blueprint.response(200, CALENDAR, content_type=CALENDAR_TYPE)
+@blueprint.alt_response(304, "NotModified")
+@blueprint.alt_response(404, "NotFound")
+def get_agenda(query: dict[str, Any], user_id: int) -> Response:
+    """Read a learner's workshops as a calendar: for oneself, for staff, or with the key of a share link."""
+    choose_language(query["lang"])
+    return calendar_response(calendars.render_agenda(_agenda(user_id, query["key"]), current_language()), "workshops")
+
+
+@blueprint.route("/workshops/<id:workshop_id>/registrations.csv")
+@requires("registration:read_any")
+@blueprint.response(200, TABLE, content_type=CSV_TYPE)
+@blueprint.alt_response(404, "NotFound")
+def export_registrations(workshop_id: int) -> Response:
+    """Save all registrations of a workshop as a table."""
+    export = workshops.export_registrations(current_actor(), workshop_id)
+    return csv_response(exports.render_csv(export, current_language()), f"{export.workshop.slug}-registrations")
+
+
+def _agenda(user_id: int, key: str | None) -> Sequence[workshops.WorkshopView]:
+    if key is not None:
+        return workshops.list_shared_agenda(user_id, key)
+    return workshops.list_agenda(current_actor(), user_id)
 
 
 def _workshop(workshop_id: int, status: int) -> Response:

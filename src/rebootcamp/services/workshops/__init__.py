@@ -1,5 +1,6 @@
 """Use cases and queries about workshops."""
 
+from rebootcamp.services.workshops.calendars import list_agenda, list_shared_agenda
 from rebootcamp.services.workshops.catalogue import (
     WorkshopFilter,
     archive_workshop,
@@ -9,15 +10,20 @@ from rebootcamp.services.workshops.catalogue import (
     list_workshops,
     update_workshop,
 )
+from rebootcamp.services.workshops.exports import Export, export_registrations
 from rebootcamp.services.workshops.views import WorkshopView
 
 __all__ = [
+    "Export",
     "WorkshopFilter",
     "WorkshopView",
     "archive_workshop",
     "cancel_workshop",
     "create_workshop",
+    "export_registrations",
     "get_workshop",
+    "list_agenda",
+    "list_shared_agenda",
     "list_workshops",
     "update_workshop",
 ]

@@ -22,11 +22,12 @@ _ACCENTS: Final = "[\u0300-\u036f]"
 
 @dataclass(frozen=True)
 class Mine:
-    """The caller's own registration; `position` in the queue while waiting, from 1."""
+    """The caller's own registration, as it is `since` an instant; `position` in the queue while waiting, from 1."""
 
     status: str
     position: int | None
     offered_until: datetime | None
+    since: datetime
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def views(actor: Actor) -> sa.Select[Any]:
             ratings.c.count.label("ratings"),
             mine.status.label("my_status"),
             mine.offered_until.label("my_offer"),
+            sa.func.coalesce(mine.seated_at, mine.registered_at).label("mine_since"),
             sa.case((mine.status == "waitlisted", position)).label("my_position"),
         )
         .join(User, User.id == Workshop.trainer_id)
@@ -129,7 +131,7 @@ def _folded(text: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
 
 
 def _view(actor: Actor, row: sa.Row[Any]) -> WorkshopView:
-    mine = None if row.my_status is None else Mine(row.my_status, row.my_position, row.my_offer)
+    mine = None if row.my_status is None else Mine(row.my_status, row.my_position, row.my_offer, row.mine_since)
     return WorkshopView(
         row.Workshop,
         row.trainer_name,
