@@ -16,6 +16,11 @@ depends_on = None
 
 # Beside reasons and evidence, what learners answer to a trainer may give way to a dash: all of it is in `words`.
 FREE_TEXTS = ("{reason}", "{evidence,reason}", "{evidence,text}", "{evidence,url}")
+SHARED = (
+    "ck_share_links_pictures_are_known",
+    "share_links",
+    "cardinality(pictures) > 0 AND pictures <@ ARRAY[{}]::text[]",
+)
 DIFFERS = """
 CREATE OR REPLACE FUNCTION differs_but_for_dashes(old activity_events, new activity_events) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
@@ -36,6 +41,12 @@ def differs_but_for(paths: tuple[str, ...]) -> str:
             for path in paths
         ),
     )
+
+
+def share(kinds: str) -> None:
+    """Say what share links may open."""
+    op.drop_constraint(op.f(SHARED[0]), SHARED[1])
+    op.create_check_constraint(op.f(SHARED[0]), SHARED[1], SHARED[2].format(kinds))
 
 
 def upgrade() -> None:
@@ -203,9 +214,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("status <> 'cancelled'"),
     )
     op.execute(differs_but_for((*FREE_TEXTS, "{words}")))
+    share("'progress', 'activity', 'workshops'")
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM share_links WHERE 'workshops' = ALL (pictures)")
+    op.execute("UPDATE share_links SET pictures = array_remove(pictures, 'workshops')")
+    share("'progress', 'activity'")
     op.execute(differs_but_for(FREE_TEXTS))
     op.drop_index("uq_workshop_registrations_current", table_name="workshop_registrations")
     op.drop_index("ix_workshop_registrations_queue", table_name="workshop_registrations")

@@ -14,6 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from rebootcamp.core import clock
 from tests.controllers.wire import Person, Wire
 from tests.factories import PASSWORD, complete, curve, drain, make_badge, make_challenge, make_goal, make_group
+from tests.factories.workshops import make_registration, make_workshop
 
 SNAPSHOT = Path(__file__).with_name("openapi_paths.json")
 FRENCH = {"Accept-Language": "fr"}
@@ -21,6 +22,8 @@ REST = {"starts_on": str(clock.now().date() + timedelta(days=9)), "weekday": 7, 
 PROBLEM_JSON = "application/problem+json"
 NAMED = {"name": "New", "description": "New."}
 BADGE = {"code": "new", "tier": "gold", "points": 5, "criteria": {"xp": {"at_least": 1}}}
+QUESTION = {"key": "size", "labels": {"en": "Size"}, "is_required": False}
+WORKSHOP = {"title": "W", "capacity": 3, "starts_at": "2099-01-01T18:00:00Z", "ends_at": "2099-01-01T20:00:00Z"}
 BADGE |= {"translations": {"en": NAMED, "fr": NAMED}, "valid_days": 30, "is_revocable": False}
 
 
@@ -93,6 +96,7 @@ def test_entity_tags_are_documented_exactly_where_they_are_sent(wire: Wire) -> N
     places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "weekly", "group_id": make_group()}
     places["snapshot_id"] = wire.post("/api/leaderboards/weekly/freeze", ada, json={"period": "2026-W01"}).json["id"]
     places["rest_id"] = 1
+    places["workshop_id"] = make_workshop().id
     wire.post("/api/calendar", ada, json=REST)
     for path, method, operation in wire.operations():
         if method == "get" and path.startswith("/api/"):
@@ -129,6 +133,7 @@ def ada(wire: Wire) -> Person:
     wire.post("/api/users/me/share-links", ada, json={})
     wire.post("/api/calendar", root, json=REST)
     complete(ada.actor, make_challenge(validation="approval"))
+    make_registration(make_workshop(tags=["a"], questions=[QUESTION], link="https://example.org/"), ada.actor)
     return ada
 
 
@@ -157,6 +162,8 @@ READS = {
     "{me}": "get_user",
     "{me}/eco": "get_learner_savings",
     "/api/eco": "get_platform_savings",
+    "/api/workshops": "list_workshops",
+    "/api/workshops/1": "get_workshop",
     "/livez": "livez",
     "/readyz": "readyz",
 }
@@ -221,6 +228,9 @@ def commands_of_staff(ada: Person, root: Person) -> list[Step]:
         ("freeze_board", "POST", "/api/leaderboards/weekly/freeze", root, {"period": "2026-W01"}),
         ("list_snapshots", "GET", "/api/leaderboards/weekly/snapshots", ada, None),
         ("get_snapshot", "GET", "/api/leaderboards/weekly/snapshots/1", ada, None),
+        ("create_workshop", "POST", "/api/workshops", root, WORKSHOP),
+        ("edit_workshop", "PATCH", "/api/workshops/1", root, {"title": "Other"}),
+        ("cancel_workshop", "POST", "/api/workshops/1/cancel", root, {"reason": "Flu."}),
     ]
 
 

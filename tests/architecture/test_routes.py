@@ -26,7 +26,7 @@ PUBLIC = {
     ("GET", "/api/docs"),
     ("GET", "/api/docs/{name}"),
 }
-BY_KEY = {("GET", "/api/users/{user_id}/progress.svg"), ("GET", "/api/users/{user_id}/activity.svg")}
+BY_KEY = {("GET", f"/api/users/{{user_id}}/{name}") for name in ("progress.svg", "activity.svg", "workshops.ics")}
 UNDOCUMENTED = {"/api/openapi.json", "/api/docs", "/api/docs/{name}"}
 
 
@@ -66,7 +66,7 @@ def test_the_documentation_tells_who_may_call(app: Flask, wire: Wire) -> None:
 def test_every_permission_is_held_by_somebody_and_asked_by_something(app: Flask) -> None:
     asked = {policy.permission for _, _, policy in routes(app) if policy and policy.permission}
     # These open other people's data inside use cases that are open to everybody for their own.
-    assert asked | {"progress:read_any", "group:read_any", "group:write_any"} == ALL_PERMISSIONS
+    assert asked | {"progress:read_any", "group:read_any", "group:write_any", "workshop:write_any"} == ALL_PERMISSIONS
     for role, held in PERMISSIONS.items():
         assert PERMISSIONS["student"] <= held <= PERMISSIONS["admin"], role
 

@@ -154,10 +154,13 @@ def _text(schema: dict[str, Any], name: str) -> str:
         "reward_badge": "held",
         "icon": "x",
         "period": "2026-W02",
+        "key": "first",
+        "opens_at": "2029-01-01T00:00:00Z",
     }
     days = {"on": 8, "starts_on": 9, "ends_on": 10}
     by_name |= {key: str(clock.now().date() + timedelta(days=ahead)) for key, ahead in days.items()}
     by_name["ends_at"] = "2031-01-01T00:00:00Z"
+    by_name["closes_at"] = "2029-02-01T00:00:00Z"
     by_format = {"email": "new@example.org", "date-time": "2030-01-01T00:00:00Z", "url": "https://example.org/"}
     found = by_name.get(name) or by_format.get(schema.get("format", ""))
     return found or "correct horse battery"[: schema.get("maxLength", 100)]

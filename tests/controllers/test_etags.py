@@ -10,10 +10,13 @@ import pytest
 import time_machine
 
 from rebootcamp.events.rebuild import rebuild
+from rebootcamp.models.sql.workshops import Workshop
 from rebootcamp.services import groups
 from rebootcamp.storage import mongo
+from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire, assert_problem
 from tests.factories import complete, curve, drain, make_badge, make_challenge, make_goal, make_group
+from tests.factories.workshops import make_registration, make_workshop
 from tests.relay.tools import execute
 
 FRENCH = {"Accept-Language": "fr"}
@@ -21,9 +24,11 @@ BOARDS = ("/api/leaderboards/global", "/api/leaderboards/global/me")
 GROUPS = ("/api/groups", "/api/groups/1", "/api/groups/1/members")
 RESULTS = "/api/challenges/2/results"
 SAVINGS = ("{me}/eco", "/api/groups/1/eco", "/api/eco")
+WORKSHOPS = ("/api/workshops", "/api/workshops/1", "/api/workshops/1/calendar.ics", "{me}/workshops.ics")
 REVALIDATED = ("{me}/progress", "{me}/history", "{me}/history?type=badge.awarded&limit=2", "{me}/badges")
 REVALIDATED += ("{me}/level", "/api/levels", "/api/badges", "/api/badges/first_step", "/api/challenges/1", *BOARDS)
 REVALIDATED += (*GROUPS, *SAVINGS, "{me}/score", "{me}/streak", RESULTS, "/api/leaderboards/weekly/snapshots")
+REVALIDATED += WORKSHOPS
 
 
 @pytest.fixture
@@ -35,6 +40,7 @@ def ada(wire: Wire) -> Person:
     challenge = make_challenge()
     make_goal({"count": {"event": "challenge.completed", "at_least": 1}}, points=0)
     complete(ada.actor, challenge)
+    make_registration(make_workshop(capacity=20), ada.actor)
     return ada
 
 
@@ -126,6 +132,18 @@ WRITES: dict[str, tuple[Callable[[Wire, Person, Person], Any], set[str]]] = {
         lambda wire, ada, root: groups.add_members(root.actor, 1, [wire.join().id]),
         {*GROUPS, "/api/groups/1/eco"},
     ),
+    "somebody takes a seat": (
+        lambda wire, ada, root: take_seat(wire.join()),
+        {"/api/workshops", "/api/workshops/1"},
+    ),
+    "a workshop moved": (
+        lambda wire, ada, root: wire.patch("/api/workshops/1", root, json={"place": "Garden"}),
+        {*WORKSHOPS},
+    ),
+    "a workshop cancelled": (
+        lambda wire, ada, root: wire.post("/api/workshops/1/cancel", root, json={}),
+        {*WORKSHOPS},
+    ),
     "another curve of levels": (
         lambda wire, ada, root: wire.put("/api/levels", root, json=curve(0, 10)),
         {"{me}/progress", "{me}/level", "/api/levels"},
@@ -140,6 +158,11 @@ WRITES: dict[str, tuple[Callable[[Wire, Person, Person], Any], set[str]]] = {
         {"{me}/progress", "/api/challenges/1"},
     ),
 }
+
+
+def take_seat(who: Person) -> None:
+    with transaction() as session:
+        make_registration(session.get_one(Workshop, 1), who.actor)
 
 
 def renamed() -> dict[str, Any]:
@@ -197,6 +220,7 @@ def edits(wire: Wire, root: Person) -> list[tuple[str, dict[str, Any], dict[str,
         (wire.join().path, {"role": "examiner"}, {"role": "instructor"}),
         ("/api/users/me", {"first_name": "One"}, {"first_name": "Two"}),
         (f"/api/groups/{make_group()}", {"is_open": False}, {"is_open": True}),
+        (f"/api/workshops/{make_workshop().id}", {"points": 1}, {"points": 2}),
     ]
 
 

@@ -20,6 +20,7 @@ from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire, assert_problem
 from tests.factories import complete, curve, drain, keep_streak, make_badge, make_challenge, make_goal, make_group
+from tests.factories.workshops import make_workshop
 
 KEY = {"Idempotency-Key": "8c0a7f3e-5f0b"}
 REPLAYED = "Idempotent-Replayed"
@@ -68,6 +69,7 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield from _commands_about_goals()
     yield from _commands_about_groups(wire, root, ada)
     yield from _commands_about_days(root)
+    yield from _commands_about_workshops()
     yield from _commands_about_boards()
 
 
@@ -88,6 +90,15 @@ def _commands_about_groups(wire: Wire, root: Person, ada: Person) -> Iterator[tu
     yield "POST", f"{group_path}/leave", None, 204
     yield "POST", f"{group_path}/join-code", None, 200
     yield "DELETE", group_path, None, 204
+
+
+def _commands_about_workshops() -> Iterator[tuple[str, str, Any, int]]:
+    times = {"starts_at": "2099-01-01T18:00:00Z", "ends_at": "2099-01-01T20:00:00Z"}
+    path = f"/api/workshops/{make_workshop().id}"
+    yield "POST", "/api/workshops", {"title": "W", "capacity": 3, **times}, 201
+    yield "PATCH", path, {"points": 5}, 200
+    yield "POST", f"{path}/cancel", {}, 200
+    yield "DELETE", path, None, 204
 
 
 def _commands_about_boards() -> Iterator[tuple[str, str, Any, int]]:

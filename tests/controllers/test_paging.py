@@ -9,6 +9,7 @@ import pytest
 
 from tests.controllers.wire import Person, Wire, assert_problem, pointers
 from tests.factories import complete, drain, make_badge, make_challenge, make_goal, make_group
+from tests.factories.workshops import make_workshop
 
 LISTS = {
     "challenges": "/api/challenges",
@@ -24,6 +25,7 @@ LISTS = {
     "finishers": "/api/challenges/1/results",
     "rules": "/api/badges/edited/rules",
     "findings": "/api/rules/lint",
+    "workshops": "/api/workshops",
 }
 
 
@@ -43,6 +45,7 @@ def root(wire: Wire) -> Person:
         make_badge(f"twin_{number}", at_least=number)
         wire.patch("/api/badges/edited", root, json={"criteria": {"points": {"at_least": 5000 + number}}})
         make_group(*(learner.actor for learner in learners))
+        make_workshop(root.actor)
     for number, learner in enumerate(learners):
         complete(learner.actor, make_challenge(validation="approval"))
         complete(learner.actor, make_challenge(points=number + 1))

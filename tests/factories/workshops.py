@@ -6,6 +6,8 @@ import itertools
 from datetime import timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.models.sql.workshops import Workshop, WorkshopRegistration
@@ -44,21 +46,31 @@ def make_workshop(trainer: Actor | None = None, **fields: Any) -> Workshop:
     return workshop
 
 
-def make_registration(workshop: Workshop, who: Actor, status: str = "registered", **fields: Any) -> int:
-    """Write that somebody takes part, without the events and counts that go with it; return the id."""
+def make_registration(
+    workshop: Workshop, learner: Actor, status: str = "registered", *, counted: bool = True, **fields: Any
+) -> WorkshopRegistration:
+    """Add a registration as a row alone, without the event; `fields` override its columns.
+
+    Unless it is not `counted`, the workshop's seats and queue follow.
+    """
     now = clock.now()
     values: dict[str, Any] = {
         "workshop_id": workshop.id,
-        "user_id": who.user_id,
+        "user_id": learner.user_id,
         "status": status,
         "registered_at": now,
+        "seated_at": now if status in ("registered", "attended") else None,
         "ended_at": now if status == "cancelled" else None,
         "attended_on": now.date() if status == "attended" else None,
-        "first_seq": 2,
-        "last_seq": 2,
+        "first_seq": 1,
+        "last_seq": 1,
     }
+    has_seat = status in ("registered", "attended") or fields.get("offered_until") is not None
     with transaction() as session:
         registration = WorkshopRegistration(**{**values, **fields})
         session.add(registration)
+        if counted and status != "cancelled":
+            counter = Workshop.taken if has_seat else Workshop.waiting
+            session.execute(sa.update(Workshop).where(Workshop.id == workshop.id).values({counter: counter + 1}))
         session.flush()
-    return registration.id
+    return registration

@@ -34,7 +34,7 @@ from rebootcamp.models.sql.workshops import Workshop, WorkshopComment
 from rebootcamp.services import workshops
 from rebootcamp.services.erasures import erase_account, replay_erasures
 from rebootcamp.services.jobs import DONE, run_job
-from rebootcamp.services.workshops.views import forget_noted, note_view
+from rebootcamp.services.workshops.looks import forget_noted, note_view
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, barrier, exclusive
 from rebootcamp.storage.mongo import MongoUnavailable

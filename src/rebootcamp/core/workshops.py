@@ -18,3 +18,8 @@ MAX_OFFER_HOURS: Final = 14 * 24
 # Of a comment: characters that one sees, and those of the fragment that is stored (each may be `&amp;`).
 MAX_COMMENT: Final = 2_000
 MAX_COMMENT_MARKUP: Final = 10_000
+MAX_TAGS: Final = 10
+MAX_QUESTIONS: Final = 20
+
+# Where a workshop may go from each status by an edit; cancelling is a command of its own, and final.
+STATUS_CHANGES: Final = {"draft": ("published",), "published": ("closed",), "closed": ("published",), "cancelled": ()}

@@ -16,7 +16,7 @@ from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import DomainError, InvalidField, Kind, NotFound
 from rebootcamp.core.languages import Text
 from rebootcamp.core.pages import Page, PageRequest, paginate
-from rebootcamp.core.pictures import PICTURES
+from rebootcamp.core.pictures import PICTURES, SHAREABLE
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.pictures import ShareLink
 from rebootcamp.services.progress import VERSION
@@ -65,11 +65,11 @@ class SharedLink:
 
 
 def get_shared_version(user_id: int, picture: str, key: str) -> Row:
-    """Return the learner's progress version to whoever holds a live key of the picture; raise `NotFound`."""
+    """Return the learner's progress version to whoever holds a live key of what is `SHAREABLE`; raise `NotFound`."""
     parameters = {"caller_id": user_id, "user_id": user_id, "now": clock.now()}
     row = fetch_one(_SHARED, {**parameters, "picture": picture, "key_hash": _digest(key)})
     if row is None or row["last_seq"] is None:
-        raise NotFound("picture")
+        raise NotFound("share link")
     return row
 
 
@@ -83,7 +83,7 @@ def create_share_link(actor: Actor, new: NewShareLink) -> SharedLink:
     link = ShareLink(
         user_id=actor.user_id,
         label=new.label,
-        pictures=[name for name in PICTURES if name in new.pictures],
+        pictures=[name for name in SHAREABLE if name in new.pictures],
         key_hash=_digest(key),
         created_at=now,
         expires_at=new.expires_at,

@@ -1,4 +1,4 @@
-"""Links that show a learner's pictures to whoever has their key."""
+"""Links that show a learner's pictures, or the calendar of workshops, to whoever has their key."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from rebootcamp.core.pictures import PICTURES
+from rebootcamp.core.pictures import SHAREABLE
 from rebootcamp.models.sql.columns import Identity, Instant
 from rebootcamp.storage.sql import Base
 
-_KNOWN = ", ".join(f"'{name}'" for name in PICTURES)
+_KNOWN = ", ".join(f"'{name}'" for name in SHAREABLE)
 
 
 class ShareLink(Base):

@@ -9,13 +9,14 @@ from marshmallow import fields, validate
 
 from rebootcamp.core import clock
 from rebootcamp.core.languages import LANGUAGES
-from rebootcamp.core.pictures import PICTURES
+from rebootcamp.core.pictures import CALENDAR, CARD, PICTURES, SHAREABLE, WORKSHOPS
 from rebootcamp.schemas.accounts import NAME
 from rebootcamp.schemas.base import Instant, Integer, PageArguments, QuerySchema, RequestSchema, String, page_of, refuse
 from rebootcamp.schemas.pictures.palette import AUTO, THEMES
 
 KEY_PARAMETER: Final = "key"
 FIRST_YEAR, LAST_YEAR = 2000, 2100
+FILES: Final = {CARD: "progress.svg", CALENDAR: "activity.svg", WORKSHOPS: "workshops.ics"}
 
 
 class CardArguments(QuerySchema):
@@ -59,9 +60,10 @@ class ShareLinkCreate(RequestSchema):
 
     label = String(load_default=None, allow_none=True, validate=NAME, metadata={"example": "My portfolio"})
     pictures = fields.List(
-        String(validate=validate.OneOf(PICTURES)),
+        String(validate=validate.OneOf(SHAREABLE)),
         load_default=lambda: list(PICTURES),
-        validate=[validate.Length(1, len(PICTURES)), are_different],
+        validate=[validate.Length(1, len(SHAREABLE)), are_different],
+        metadata={"description": "`workshops` is a calendar for calendar programs; by default the pictures alone."},
     )
     expires_at = Instant(load_default=None, allow_none=True, metadata={"description": "By default never."})
 
@@ -71,7 +73,7 @@ class ShareLinkOut(ma.Schema):
 
     id = fields.Integer(required=True)
     label = fields.String(required=True, allow_none=True)
-    pictures = fields.List(fields.String(validate=validate.OneOf(PICTURES)), required=True)
+    pictures = fields.List(fields.String(validate=validate.OneOf(SHAREABLE)), required=True)
     created_at = fields.DateTime(required=True)
     expires_at = fields.DateTime(required=True, allow_none=True)
 
@@ -81,6 +83,7 @@ class PictureUrls(ma.Schema):
 
     progress = fields.String()
     activity = fields.String()
+    workshops = fields.String()
 
 
 class SharedLinkOut(ShareLinkOut):
@@ -107,5 +110,5 @@ def render_share_link(link: Any) -> dict[str, Any]:
 def render_shared_link(shared: Any) -> dict[str, Any]:
     """Return `SharedLinkOut` of a link that was just made."""
     user_id, key = shared.link.user_id, shared.key
-    urls = {name: f"/api/users/{user_id}/{name}.svg?{KEY_PARAMETER}={key}" for name in shared.link.pictures}
+    urls = {name: f"/api/users/{user_id}/{FILES[name]}?{KEY_PARAMETER}={key}" for name in shared.link.pictures}
     return {**render_share_link(shared.link), "key": key, "urls": urls}
