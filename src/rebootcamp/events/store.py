@@ -35,10 +35,13 @@ _BACKLOG: Final = """
 
 # A deed and what takes it back bear the same date.
 _ACTIVE_DAYS: Final = """
-    SELECT e.local_date FROM activity_events e
-    JOIN unnest(%(types)s::text[], %(signs)s::integer[]) AS a (type, sign) ON a.type = e.type
-    WHERE e.user_id = %(user_id)s AND NOT jsonb_exists(e.payload, 'is_goal')
-    GROUP BY e.local_date HAVING sum(a.sign) > 0"""
+    SELECT d.local_date FROM (
+        SELECT e.local_date, a.sign FROM activity_events e
+        JOIN unnest(%(types)s::text[], %(signs)s::integer[]) AS a (type, sign) ON a.type = e.type
+        WHERE e.user_id = %(user_id)s AND NOT jsonb_exists(e.payload, 'is_goal')
+        UNION ALL SELECT * FROM unnest(%(unsaved_days)s::date[], %(unsaved_signs)s::integer[])
+    ) AS d (local_date, sign)
+    GROUP BY d.local_date HAVING sum(d.sign) > 0"""
 
 
 def first_events(user_id: str, after: str, limit: int) -> str:
@@ -69,10 +72,19 @@ def has_waiting_deeds(user_id: str) -> str:
             AND e.local_date BETWEEN :first AND :last AND e.payload ->> 'is_goal' IS NULL)"""  # noqa: S608
 
 
-def fetch_active_days(user_id: int) -> list[date]:
-    """Return the local dates on which a learner did something that still counts; for the rare recount of a streak."""
-    signs = activities()
-    parameters = {"user_id": user_id, "types": list(signs), "signs": list(signs.values())}
+def fetch_active_days(user_id: int, unsaved: Sequence[RecordedEvent] = ()) -> list[date]:
+    """Return the local dates on which a learner did something that still counts; for the rare recount of a streak.
+
+    `unsaved`: events of the running `record`, which the journal does not hold yet.
+    """
+    signs, deeds = activities(), [event for event in unsaved if not event.fact.is_goal]
+    parameters = {
+        "user_id": user_id,
+        "types": list(signs),
+        "signs": list(signs.values()),
+        "unsaved_days": [event.local_date for event in deeds],
+        "unsaved_signs": [event.fact.activity for event in deeds],
+    }
     return [row["local_date"] for row in fetch_all(_ACTIVE_DAYS, parameters)]
 
 

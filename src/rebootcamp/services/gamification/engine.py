@@ -164,9 +164,11 @@ class Engine:
             # Nothing happened yet, so every counter is complete.
             self._standing = replace(self._standing, measured=self._rules.version)
         self._ledgers: dict[str, list[dict[str, Any]]] = {"experience": [], "revoked": [], "granted": []}
+        self._unsaved: list[RecordedEvent] = []
 
     def on_event(self, event: RecordedEvent) -> Sequence[Fact]:
         """Apply one event to the learner's standing; return the facts that follow from it."""
+        self._unsaved.append(event)
         step = advance(self._standing, event, self._rules, self._active_days, self._rest_days)
         self._standing = step.standing
         store_standing(self._line, step.standing)
@@ -180,7 +182,7 @@ class Engine:
             yield _LEDGERS, {"user_id": self._line.user_id, **rows}
 
     def _active_days(self) -> Iterable[date]:
-        return fetch_active_days(self._line.user_id)
+        return fetch_active_days(self._line.user_id, self._unsaved)
 
     def _note(self, event: RecordedEvent, step: Step) -> None:
         event_id, fact = str(event.event_id), event.fact
