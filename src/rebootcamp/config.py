@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 MIN_SECRET_BYTES = 32
 SAMPLE_SECRET_MARKS = ("change-me", "changeme", "example", "sample", "secret-key", "replace-me")
 ENVIRONMENTS = ("production", "development", "test")
+OVERLAPS = ("refuse", "allow")
 
 
 class ConfigurationError(Exception):
@@ -45,6 +46,8 @@ class Settings:
     max_body_bytes: int = 1024 * 1024
     relay_batch: int = 200
     relay_poll_seconds: float = 0.2
+    workshop_overlap: str = "refuse"
+    workshop_max_registrations: int = 20
     backup_dir: Path = Path("backups")
     backup_recipients: tuple[str, ...] = ()
     backup_signing_key: Path | None = None
@@ -76,6 +79,7 @@ class Settings:
             max_body_bytes=_integer(env, "MAX_BODY_BYTES", cls.max_body_bytes, 1024, 64 * 1024 * 1024),
             relay_batch=_integer(env, "RELAY_BATCH", cls.relay_batch, 1, 5000),
             relay_poll_seconds=_number(env, "RELAY_POLL_SECONDS", cls.relay_poll_seconds, 0.01, 60.0),
+            **_of_workshops(env),
             failpoints=env.get("TEST_FAILPOINTS", ""),
             flask_debug=env.get("FLASK_DEBUG", ""),
             **_of_backups(env),
@@ -129,6 +133,14 @@ def _layered(environ: Mapping[str, str]) -> dict[str, str]:
             merged.update({key: value for key, value in dotenv_values(file).items() if value is not None})
     merged.update(environ)
     return merged
+
+
+def _of_workshops(env: Mapping[str, str]) -> dict[str, Any]:
+    overlap = env.get("WORKSHOP_OVERLAP") or Settings.workshop_overlap
+    if overlap not in OVERLAPS:
+        raise ConfigurationError(f"WORKSHOP_OVERLAP must be one of {', '.join(OVERLAPS)}, not {overlap!r}.")
+    most = _integer(env, "WORKSHOP_MAX_REGISTRATIONS", Settings.workshop_max_registrations, 1, 1000)
+    return {"workshop_overlap": overlap, "workshop_max_registrations": most}
 
 
 def _of_backups(env: Mapping[str, str]) -> dict[str, Any]:
