@@ -9,6 +9,7 @@ from typing import Any
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.models.sql.workshops import Workshop
+from rebootcamp.services import workshops
 from rebootcamp.storage.transactions import transaction
 from tests.factories import make_actor
 
@@ -42,3 +43,9 @@ def make_workshop(trainer: Actor | None = None, **fields: Any) -> Workshop:
         session.add(workshop)
         session.flush()
     return workshop
+
+
+def enter(actor: Actor, workshop: Workshop, **limits: Any) -> workshops.Registration:
+    """Register a learner for a workshop."""
+    allowed = workshops.Limits(**limits)
+    return workshops.register(actor, workshop.id, answers={}, note=None, limits=allowed)

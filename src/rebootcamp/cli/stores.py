@@ -32,6 +32,7 @@ from rebootcamp.services.badges import expire_awards
 from rebootcamp.services.challenges import close_windows, review_teams, reward_teams
 from rebootcamp.services.operations import OutboxHealth, readiness
 from rebootcamp.services.stores import has_users, initialise_store
+from rebootcamp.services.workshops import promote_waiting
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import DDL, exclusive
 from rebootcamp.storage.mongo_schema import apply_schema, declarations, undeclared
@@ -93,7 +94,9 @@ def mongo_init() -> None:
 @with_appcontext
 def relay(once: bool) -> None:
     """Carry events to MongoDB until SIGTERM or SIGINT; an outage of a store is waited out."""
-    carrier = _relay(chores=(expire_awards, work_on_backfills, review_teams, reward_teams, close_windows))
+    carrier = _relay(
+        chores=(promote_waiting, expire_awards, work_on_backfills, review_teams, reward_teams, close_windows)
+    )
     if once:
         with one_line():
             click.echo(f"{carrier.drain()} events delivered")
