@@ -24,9 +24,10 @@ from rebootcamp.core import failpoints
 from rebootcamp.core.actors import Actor
 from rebootcamp.events.rebuild import rebuild as make_anew
 from rebootcamp.events.relay import Relay
-from rebootcamp.services import challenges
+from rebootcamp.services import challenges, workshops
 from rebootcamp.services.challenges.errors import AlreadyCompleted
 from rebootcamp.services.integrity import repair_stores
+from rebootcamp.services.workshops.errors import NotRegistered
 from tests.factories import judge_the_past
 from tests.relay.tools import environment
 
@@ -76,6 +77,21 @@ def review(acknowledge: Acknowledge) -> None:
     acknowledge(challenges.review_teams())
 
 
+def leave(acknowledge: Acknowledge, user_id: int, workshop_id: int) -> None:
+    """Leave a workshop; whoever has left is as good."""
+    try:
+        workshops.leave(Actor(user_id, "student"), workshop_id)
+    except NotRegistered:
+        acknowledge(-workshop_id)
+    else:
+        acknowledge(workshop_id)
+
+
+def promote(acknowledge: Acknowledge) -> None:
+    """Give free seats to whoever is next."""
+    acknowledge(workshops.promote_waiting())
+
+
 TASKS: dict[str, Callable[..., None]] = {
     "complete": complete,
     "relay": relay,
@@ -84,6 +100,8 @@ TASKS: dict[str, Callable[..., None]] = {
     "backfill": backfill,
     "reward": reward,
     "review": review,
+    "leave": leave,
+    "promote": promote,
 }
 
 
