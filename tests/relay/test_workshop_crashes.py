@@ -67,7 +67,7 @@ def test_a_killed_relay_goes_on_giving_seats_where_it_was(workers: Workers, fail
     with transaction() as session:
         session.execute(sa.update(Workshop).where(Workshop.id == workshop.id).values(capacity=100))
     kills = 0
-    while workers.run("promote", failpoints=f"{failpoint}:{2 + kills}").status == KILLED and kills < 30:
+    while workers.run("promote", failpoints=f"{failpoint}:{2 + 9 * kills}").status == KILLED and kills < 30:
         kills += 1
         assert_in_order(workshop)
     assert kills > 0
