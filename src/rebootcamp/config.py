@@ -22,6 +22,7 @@ SAMPLE_SECRET_MARKS = ("change-me", "changeme", "example", "sample", "secret-key
 ENVIRONMENTS = ("production", "development", "test")
 STARTTLS, TLS, PLAIN = "starttls", "tls", "none"
 MAIL_PORTS = {"smtp": 587, "smtps": 465}
+OVERLAPS = ("refuse", "allow")
 
 
 class ConfigurationError(Exception):
@@ -70,6 +71,8 @@ class Settings:
     relay_batch: int = 200
     relay_poll_seconds: float = 0.2
     workshop_log_days: int = 365
+    workshop_overlap: str = "refuse"
+    workshop_max_registrations: int = 20
     backup_dir: Path = Path("backups")
     backup_recipients: tuple[str, ...] = ()
     backup_signing_key: Path | None = None
@@ -109,6 +112,7 @@ class Settings:
             mail_url=env.get("MAIL_URL", ""),
             mail_from=env.get("MAIL_FROM", ""),
             public_url=env.get("PUBLIC_URL", "").rstrip("/"),
+            **_of_workshops(env),
             failpoints=env.get("TEST_FAILPOINTS", ""),
             flask_debug=env.get("FLASK_DEBUG", ""),
             **_of_backups(env),
@@ -183,6 +187,14 @@ def _layered(environ: Mapping[str, str]) -> dict[str, str]:
             merged.update({key: value for key, value in dotenv_values(file).items() if value is not None})
     merged.update(environ)
     return merged
+
+
+def _of_workshops(env: Mapping[str, str]) -> dict[str, Any]:
+    overlap = env.get("WORKSHOP_OVERLAP") or Settings.workshop_overlap
+    if overlap not in OVERLAPS:
+        raise ConfigurationError(f"WORKSHOP_OVERLAP must be one of {', '.join(OVERLAPS)}, not {overlap!r}.")
+    most = _integer(env, "WORKSHOP_MAX_REGISTRATIONS", Settings.workshop_max_registrations, 1, 1000)
+    return {"workshop_overlap": overlap, "workshop_max_registrations": most}
 
 
 def _of_backups(env: Mapping[str, str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from rebootcamp.storage.sql import Base, db
 from tests.controllers.hostile import BODIES, JSON_BODY, Command, commands, fill, fitting, spoiled
 from tests.controllers.wire import Person, Wire, assert_problem
 from tests.factories import admin, complete, drain, keep_streak, make_badge, make_challenge, make_goal, make_group
-from tests.factories.workshops import make_workshop
+from tests.factories.workshops import enter, make_workshop
 
 BAD_IDS = ("0", "-1", "00", "01", "+1", str(2**63), "1" + "0" * 30, "9" * 3000, "1.0", "1e3", "x", "%20", "٣", "null")
 BAD_NAMES = ("%F0%9F%92%A5", "a" * 3000, "..%5C..", "%27%20OR%201=1", "$where", "%C3%28", "{}", "-", "a.b", "A")
@@ -40,6 +40,7 @@ HEADERS = {
 # What one person alone does is no edit that another one could overtake.
 # What is never edited has no version to compare.
 UNVERSIONED = ("cancel_freeze", "revoke_share_link", "leave_challenge")
+UNVERSIONED += ("leave_workshop", "remove_registration", "revoke_attendance")
 CREDENTIALS = ("", "Bearer", "Bearer ", "Basic YTpi", "Bearer é", "Bearer a.b.c", "Bearer " + "x" * 8000, "Bearer null")
 CREDENTIALS += ("bearer\t", "Bearer a b", "Bearer ...", "Token x", "Bearer eyJhbGciOiJub25lIn0.e30.")
 
@@ -61,6 +62,8 @@ def places(wire: Wire) -> dict[str, object]:
     drain()
     # So many that nobody completes it meanwhile: then it could no longer be edited.
     challenge = make_goal({"count": {"event": "challenge.completed", "at_least": 99}}).id
+    workshop = make_workshop()
+    enter(learner.actor, workshop)
     frozen_board = wire.post("/api/leaderboards/weekly/freeze", wire.admin(), json={"period": "2026-W01"})
     return {
         "challenge_id": challenge,
@@ -73,7 +76,7 @@ def places(wire: Wire) -> dict[str, object]:
         "group_id": make_group(learner.actor),
         "on": frozen,
         "rest_id": rest,
-        "workshop_id": make_workshop(root.actor).id,
+        "workshop_id": workshop.id,
     }
 
 
@@ -122,6 +125,11 @@ def test_every_fitting_body_is_accepted(wire: Wire, root: Person, places: dict[s
             # Whichever of them comes first leaves nothing to edit.
             "edit_workshop": {200, 409},
             "cancel_workshop": {200, 409},
+            "accept_seat": {409},
+            "remove_registration": {204, 409},
+            "mark_attendance": {200, 422},
+            "revoke_attendance": {204, 404},
+            "give_feedback": {409},
         }
         expected = allowed.get(command.name, {200, 201, 204})
         assert answer.status_code in expected, (command.name, answer.text)

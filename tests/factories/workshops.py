@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.models.sql.workshops import Workshop, WorkshopRegistration
+from rebootcamp.services import workshops
 from rebootcamp.storage.transactions import transaction
 from tests.factories import make_actor
 
@@ -74,3 +75,9 @@ def make_registration(
             session.execute(sa.update(Workshop).where(Workshop.id == workshop.id).values({counter: counter + 1}))
         session.flush()
     return registration
+
+
+def enter(actor: Actor, workshop: Workshop, **limits: Any) -> workshops.Registration:
+    """Register a learner for a workshop."""
+    allowed = workshops.Limits(**limits)
+    return workshops.register(actor, workshop.id, answers={}, note=None, limits=allowed)

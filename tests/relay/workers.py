@@ -28,6 +28,7 @@ from rebootcamp.services import challenges, workshops
 from rebootcamp.services.challenges.errors import AlreadyCompleted
 from rebootcamp.services.integrity import repair_stores
 from rebootcamp.services.mails import PostOffice, send_due
+from rebootcamp.services.workshops.errors import NotRegistered
 from tests.factories import judge_the_past
 from tests.relay.tools import environment
 
@@ -106,6 +107,21 @@ def remind(acknowledge: Acknowledge) -> None:
     acknowledge(workshops.remind())
 
 
+def leave(acknowledge: Acknowledge, user_id: int, workshop_id: int) -> None:
+    """Leave a workshop; whoever has left is as good."""
+    try:
+        workshops.leave(Actor(user_id, "student"), workshop_id)
+    except NotRegistered:
+        acknowledge(-workshop_id)
+    else:
+        acknowledge(workshop_id)
+
+
+def promote(acknowledge: Acknowledge) -> None:
+    """Give free seats to whoever is next."""
+    acknowledge(workshops.promote_waiting())
+
+
 TASKS: dict[str, Callable[..., None]] = {
     "complete": complete,
     "comment": comment,
@@ -118,6 +134,8 @@ TASKS: dict[str, Callable[..., None]] = {
     "review": review,
     "send_mails": send_mails,
     "remind": remind,
+    "leave": leave,
+    "promote": promote,
 }
 
 

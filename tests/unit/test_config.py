@@ -73,6 +73,8 @@ def test_production_is_the_default_and_accepts_a_real_secret() -> None:
         ({**MAIL, "PUBLIC_URL": ""}, "PUBLIC_URL must look like"),
         ({**MAIL, "PUBLIC_URL": "javascript:alert(1)"}, "PUBLIC_URL must look like"),
         ({**MAIL, "PUBLIC_URL": "https://example.org/?a=b"}, "PUBLIC_URL must look like"),
+        ({"WORKSHOP_OVERLAP": "maybe"}, "WORKSHOP_OVERLAP must be one of refuse, allow"),
+        ({"WORKSHOP_MAX_REGISTRATIONS": "0"}, "WORKSHOP_MAX_REGISTRATIONS must lie"),
     ],
 )
 def test_unsafe_environment_is_refused_by_name(change: dict[str, str], says: str) -> None:
@@ -128,8 +130,11 @@ def test_lists_and_numbers_are_read() -> None:
             "CORS_ORIGINS": "https://a.example, https://b.example,",
             "RELAY_POLL_SECONDS": "0.5",
             "RELAY_BATCH": "",
+            "WORKSHOP_OVERLAP": "allow",
+            "WORKSHOP_MAX_REGISTRATIONS": "3",
         }
     )
+    assert (settings.workshop_overlap, settings.workshop_max_registrations) == ("allow", 3)
     assert settings.cors_origins == ("https://a.example", "https://b.example")
     assert (settings.relay_poll_seconds, settings.relay_batch) == (0.5, Settings.relay_batch)
 

@@ -33,13 +33,23 @@ from rebootcamp.services.badges import expire_awards
 from rebootcamp.services.challenges import close_windows, review_teams, reward_teams
 from rebootcamp.services.operations import OutboxHealth, readiness
 from rebootcamp.services.stores import has_users, initialise_store
-from rebootcamp.services.workshops import remind
+from rebootcamp.services.workshops import promote_waiting, remind
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import DDL, exclusive
 from rebootcamp.storage.mongo_schema import apply_schema, declarations, undeclared
 from rebootcamp.storage.sql import db
 
 BACKUP_PATIENCE = "15min"
+# What a relay does beside carrying events: whoever waits for it most comes first.
+CHORES = (
+    promote_waiting,
+    expire_awards,
+    work_on_backfills,
+    review_teams,
+    reward_teams,
+    close_windows,
+    remind,
+)
 
 
 class StopFlag(threading.Event):
@@ -95,7 +105,7 @@ def mongo_init() -> None:
 @with_appcontext
 def relay(once: bool) -> None:
     """Carry events to MongoDB, and send mails, until SIGTERM or SIGINT; an outage of a store is waited out."""
-    carrier = _relay(chores=(expire_awards, work_on_backfills, review_teams, reward_teams, close_windows, remind))
+    carrier = _relay(CHORES)
     if once:
         with one_line():
             click.echo(f"{carrier.drain()} events delivered")

@@ -21,7 +21,7 @@ from rebootcamp.models.sql.levels import CURVE_VERSION
 from rebootcamp.models.sql.operations import RULES_VERSION
 from rebootcamp.models.sql.progress import LearnerState
 from rebootcamp.storage.sql import Row
-from rebootcamp.storage.statements import Statement, fetch_one, run_all
+from rebootcamp.storage.statements import Statement, fetch_all, fetch_one, run_all
 from rebootcamp.storage.transactions import transaction
 
 LINES: Final = "learner_lines"
@@ -34,6 +34,10 @@ LINE_COLUMNS: Final = f"""s.user_id, s.last_seq, s.challenge_points, s.badge_poi
 LINE_TABLES: Final = "learner_states s JOIN users u ON u.id = s.user_id CROSS JOIN app_meta m"
 
 _LOCK: Final = f"SELECT {LINE_COLUMNS} FROM {LINE_TABLES} WHERE s.user_id = %(user_id)s FOR UPDATE OF s"  # noqa: S608
+# Rows are locked as they leave the sort: whoever locks several goes the same way.
+_LOCK_ALL: Final = f"""
+    SELECT {LINE_COLUMNS} FROM {LINE_TABLES} WHERE s.user_id = ANY(%(user_ids)s::bigint[])
+    ORDER BY s.user_id FOR UPDATE OF s"""  # noqa: S608
 
 # Events, outbox and state in one statement: whatever follows from a deed, it costs one round trip.
 _SAVE: Final = """
@@ -163,6 +167,14 @@ def lock_line(user_id: int) -> LearnerLine:
         if row is None:
             raise NotFound("user")
         return hold_line(row)
+
+
+def lock_lines(user_ids: Iterable[int]) -> dict[int, LearnerLine]:
+    """Lock the states of several learners, in the order of their ids; the transaction may hold no other line yet."""
+    wanted = sorted(set(user_ids))
+    with transaction():
+        rows = fetch_all(_LOCK_ALL, {"user_ids": wanted}) if wanted else ()
+        return {row["user_id"]: hold_line(row) for row in rows}
 
 
 def hold_line(row: Row) -> LearnerLine:

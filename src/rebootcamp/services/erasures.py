@@ -22,6 +22,7 @@ from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.services.accounts import hold_account, hold_leaving_account
 from rebootcamp.services.gamification.progression import AUTOMATIC, EXPIRED
+from rebootcamp.services.workshops import has_upcoming, release_seats
 from rebootcamp.storage.transactions import transaction
 
 KEPT_REASONS: Final = (*AUTOMATIC, EXPIRED)
@@ -51,9 +52,21 @@ def erase_account(user_id: int, log: Path) -> bool:
     The log knows it before PostgreSQL does. MongoDB follows by the relay. Raises `NotFound`, `LastAdmin`,
     `ErasureLogUnusable`.
     """
+    while (is_new := _try_to_erase(user_id, log)) is None:
+        release_seats(user_id)
+    return is_new
+
+
+def _try_to_erase(user_id: int, log: Path) -> bool | None:
+    """Do what `erase_account` promises; change nothing and return None while there are seats to give on.
+
+    That locks workshops, which come before lines: so it is done outside, as often as somebody registers meanwhile.
+    """
     with transaction() as session:
         lock_line(user_id)
         user = hold_leaving_account(user_id)
+        if has_upcoming(user_id):
+            return None
         is_new = user.erased_at is None
         erased_at = user.erased_at or clock.now()
         if is_new:
@@ -74,6 +87,7 @@ def replay_erasures(log: Path) -> int:
         rows = session.execute(came_back.order_by(User.id)).all()
     due = [key for row in rows if (key := (row.id, clock.to_milliseconds(row.created_at))) in erased]
     for key in due:
+        release_seats(key[0])
         with transaction() as session:
             lock_line(key[0])
             _erase(session, hold_account(key[0]), erased[key])
