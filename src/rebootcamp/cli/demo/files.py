@@ -14,6 +14,6 @@ MONGO_DUMP: Final = DATA / MONGO_FILE
 
 
 def catalogue(name: str) -> list[dict[str, Any]]:
-    """Return one of the hand-written lists: `challenges`, `goals`, `badges` or `learners`."""
+    """Return one of the hand-written lists: `challenges`, `goals`, `badges`, `learners` or `workshops`."""
     found: list[dict[str, Any]] = json.loads((DATA / "catalogue" / f"{name}.json").read_bytes())
     return found

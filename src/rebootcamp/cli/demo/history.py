@@ -17,9 +17,11 @@ from rebootcamp.cli.demo.goals import plan_goals
 from rebootcamp.cli.demo.groups import Act, plan_groups
 from rebootcamp.cli.demo.personas import MONTHS_OF_HISTORY, ONE_DAY, Deed, Plan, plan_learner
 from rebootcamp.cli.demo.words import EVIDENCE, REJECTIONS, REVOCATIONS
+from rebootcamp.cli.demo.workshops import plan_workshops
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import DomainError
 from rebootcamp.models.sql.accounts import User
+from rebootcamp.models.sql.mails import Mail
 from rebootcamp.services import accounts, badges, challenges
 from rebootcamp.services.accounts import NewAccount
 from rebootcamp.services.backfills import run_backfills
@@ -56,6 +58,9 @@ STUDENT: Final = {
 }
 REVIEWERS: Final = ("instructor@example.org", "examiner@example.org")
 
+# Trying the same thing twice in a period is human, and so is being too late; the service says no.
+HUMAN: Final = ("already_completed", "already_held", "not_revocable", "not_registered", "not_attended")
+
 REVIEWED, APPROVED, RETRIED, REVOKED = 0.93, 0.82, 0.6, 0.006
 BY_HAND: Final = (("good_neighbour", 40, False), ("friend_of_the_wild", 25, True))
 
@@ -81,6 +86,9 @@ def tell_history(clock: Clock, seed: int, last_day: date) -> Told:
     story = _Story(clock, Random(seed), last_day)  # noqa: S311
     story.set_the_scene(seed)
     story.play()
+    # Nobody reads what was written to them months ago, at addresses that do not exist.
+    with transaction() as session:
+        session.execute(sa.delete(Mail))
     return Told(len(story.actors) - len(STAFF), story.deeds, story.refused)
 
 
@@ -111,9 +119,9 @@ class _Story:
             self._schedule(plan)
         for code, days_before_end, is_taken_back in BY_HAND:
             self._schedule_award(code, days_before_end, is_taken_back)
-        extras = plan_groups(plans, seed, opening, self._end), plan_goals(plans, seed, opening, self._end)
-        for instant, act in itertools.chain(*extras):
-            self._schedule_extra(instant, act)
+        for plan_extras in (plan_groups, plan_goals, plan_workshops):
+            for instant, act in plan_extras(plans, seed, opening, self._end):
+                self._schedule_extra(instant, act)
 
     def at(self, instant: datetime, act: Callable[[], object]) -> None:
         """Do something at an instant, unless the story is over by then."""
@@ -128,8 +136,7 @@ class _Story:
             try:
                 act()
             except DomainError as error:
-                # Trying the same thing twice in a period is human, and the service says no.
-                if error.code not in ("already_completed", "already_held", "not_revocable"):
+                if error.code not in HUMAN:
                     raise
                 self.refused += 1
         self._clock.move_to(self._end)

@@ -32,3 +32,19 @@ REVOCATIONS: Final = {
     "en": ("Recorded by mistake, at the learner's own request.", "Counted twice during the same workshop."),
     "fr": ("Saisi par erreur, à la demande de la personne.", "Compté deux fois pendant le même atelier."),
 }
+ANSWERS: Final = {
+    "diet": {"en": ("None", "No nuts, please"), "fr": ("Aucun", "Sans fruits à coque", "Végétarien")},
+    "object": {"en": ("A toaster", "A desk lamp"), "fr": ("Un grille-pain", "Une lampe de bureau", "Une radio")},
+}
+NOTES: Final = {
+    "en": ("I may be five minutes late.", "First time for me!"),
+    "fr": ("J’aurai peut-être cinq minutes de retard.", "C’est ma première fois !"),
+}
+COMMENTS: Final = {
+    "en": ("Is there room for a bike in front of the building?", "Looking forward to it."),
+    "fr": ("Peut-on venir avec un enfant ?", "Je peux prendre quelqu’un en covoiturage.", "Hâte d’y être."),
+}
+FEEDBACK: Final = {
+    "en": ("Clear and hands-on, thank you.", "A little short for so much to learn."),
+    "fr": ("Très concret, merci.", "On repart avec quelque chose qui marche.", "Un peu court."),
+}
