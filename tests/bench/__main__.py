@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import random
 import secrets
 import statistics
 import subprocess
@@ -21,7 +22,7 @@ from rebootcamp.cli.dev.processes import free_port
 from rebootcamp.cli.dev.servers import Servers, temporary_servers
 from rebootcamp.config import Settings
 from tests.bench import load
-from tests.bench.data import CHALLENGES, READERS, access_tokens, fill
+from tests.bench.data import CHALLENGES, READERS, WORKSHOPS, access_tokens, fill
 from tests.stores import create_pair
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--only", nargs="*", help="measure targets whose names hold one of these words")
     options = parser.parse_args()
     with ExitStack() as stack:
         started = stack.enter_context(temporary_servers())
@@ -56,7 +58,8 @@ def main() -> None:
         stack.enter_context(service(started, ours, port))
         stack.enter_context(frameworkless(started, raw, raw_port))
         targets = make_targets(port, raw_port, access_tokens(ours))
-        measure(targets, options)
+        words = options.only or [""]
+        measure([target for target in targets if any(word in target.name for word in words)], options)
 
 
 def service(servers: Servers, pair: Settings, port: int) -> ExitStack:
@@ -132,12 +135,21 @@ def make_targets(port: int, raw_port: int, tokens: dict[int, str]) -> list[Targe
     readers, writers = list(tokens)[:READERS], list(tokens)[READERS:]
     etags = {user: progress(port, user, tokens[user]).headers["ETag"] for user in readers}
     facts = [(user, challenge) for challenge in range(1, CHALLENGES + 1) for user in writers]
+    trainer = tokens[writers[-1]]
+    # Seats of many workshops at once: those of one are given one after the other. Nobody may have more than these.
+    rng = random.Random(7)
+    seats = [(user, w) for user in writers[:-1] for w in rng.sample(range(2, WORKSHOPS + 2), 18)]
+    rng.shuffle(seats)
     return [
         Target("raw read", raw_port, (get(f"/progress/{user}") for user in itertools.cycle(readers)), 200),
         Target("read", port, (read(user, tokens) for user in itertools.cycle(readers)), 200),
         Target("read, 304", port, (read(u, tokens, etags[u]) for u in itertools.cycle(readers)), 304),
         Target("naive double write", raw_port, (post(f"/complete/{user}/{c}") for user, c in facts), 200),
         Target("write", port, (post(f"/api/challenges/{c}/complete", tokens[user]) for user, c in facts), 201),
+        Target("raw joined read", raw_port, itertools.repeat(get("/guests/1")), 200),
+        Target("joined read", port, itertools.repeat(get("/api/workshops/1/registrations", trainer)), 200),
+        Target("naive registration", raw_port, (post(f"/register/{user}/{w}") for user, w in seats), 200),
+        Target("registration", port, (post(f"/api/workshops/{w}/register", tokens[user]) for user, w in seats), 201),
     ]
 
 
@@ -181,7 +193,13 @@ def measure(targets: list[Target], options: argparse.Namespace) -> None:
                 rates[target.name].append(result.rate)
                 latencies[target.name].append(result.median_ms)
         print(f"round {number} of {options.rounds} {'(warm-up)' if not number else ''}", flush=True)
-    base = {"read": "raw read", "read, 304": "raw read", "write": "naive double write"}
+    base = {
+        "read": "raw read",
+        "read, 304": "raw read",
+        "write": "naive double write",
+        "joined read": "raw joined read",
+        "registration": "naive registration",
+    }
     print(f"\n{'target':<20} {'requests/s':>11} {'median ms':>10} {'ratio':>7} {'lowest':>7} {'highest':>8}")
     for name, values in rates.items():
         against = rates[base.get(name, name)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from datetime import timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,7 +19,8 @@ from rebootcamp.events.relay import Relay
 from rebootcamp.integrations.passwords import hash_password
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.challenges import Challenge
-from rebootcamp.services import badges, challenges
+from rebootcamp.models.sql.workshops import Workshop
+from rebootcamp.services import badges, challenges, workshops
 from rebootcamp.services.tokens import SignedIn
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
@@ -28,11 +30,13 @@ READERS = 64
 WRITERS = 1200
 COMPLETIONS = 20
 CHALLENGES = 44
+WORKSHOPS = 100
+GUESTS = 100
 CATALOGUE = Path(__file__).resolve().parents[2] / "data" / "catalogue" / "badges.json"
 
 
 def fill(pair: Settings) -> None:
-    """Make readers who each completed twenty challenges and writers with none, under the demo badges."""
+    """Make readers who each completed twenty challenges, writers with none, and workshops, under the demo badges."""
     application = create_app(pair)
     with application.app_context():
         learners = _learners()
@@ -40,6 +44,7 @@ def fill(pair: Settings) -> None:
         for actor in learners[:READERS]:
             for challenge_id in range(1, COMPLETIONS + 1):
                 challenges.complete_challenge(actor, challenge_id, answer=None, evidence=None)
+        _workshops(learners)
         Relay(batch=2000, poll_seconds=0.01).drain()
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("ANALYZE"))
@@ -79,6 +84,31 @@ def _learners() -> list[Actor]:
             open_line(user.id)
             record(AccountRegistered(learner_id=user.id))
     return [Actor(user.id, "student", user.days) for user in users]
+
+
+def _workshops(learners: list[Actor]) -> None:
+    """Make workshops with room for everybody, on days of their own; the first of them has its guests already."""
+    now, trainer = clock.now(), learners[-1]
+    texts = {"title": "A workshop", "description": "Come."}
+    with transaction() as session:
+        session.execute(sa.update(User).where(User.id == trainer.user_id).values(role="instructor"))
+        session.add_all(
+            Workshop(
+                slug=f"workshop-{number}",
+                trainer_id=trainer.user_id,
+                translations={"en": texts, "fr": texts},
+                starts_at=now + timedelta(days=number),
+                ends_at=now + timedelta(days=number, hours=2),
+                timezone="Europe/Paris",
+                capacity=10_000,
+                questions=[{"key": "diet", "labels": {"en": "Diet?", "fr": "Régime ?"}, "is_required": False}],
+                created_at=now,
+                updated_at=now,
+            )
+            for number in range(1, WORKSHOPS + 2)
+        )
+    for actor in learners[:GUESTS]:
+        workshops.register(actor, 1, answers={"diet": "none"}, note="A note.", limits=workshops.Limits())
 
 
 def _catalogue(owner: Actor) -> None:

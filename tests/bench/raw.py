@@ -37,6 +37,22 @@ EVENT = """
         (event_id, user_id, seq, type, version, payload, points, occurred_at, local_date, timezone)
     VALUES (%s, %s, %s, 'challenge.completed', 1, '{}', 20, now(), current_date, 'UTC')"""
 
+GUESTS = """
+    SELECT w.id, w.translations, w.capacity, w.taken, w.waiting, w.starts_at, w.ends_at,
+        r.id, r.status, r.registered_at, u.id, u.display_name, u.email
+    FROM workshops w CROSS JOIN LATERAL (
+        SELECT * FROM workshop_registrations WHERE workshop_id = w.id ORDER BY id LIMIT 20) r
+    JOIN users u ON u.id = r.user_id WHERE w.id = %s ORDER BY r.id"""
+SEAT = "UPDATE workshops SET taken = taken + 1 WHERE id = %s AND taken < capacity RETURNING taken"
+REGISTER = """
+    INSERT INTO workshop_registrations (workshop_id, user_id, status, registered_at, seated_at, first_seq, last_seq)
+    VALUES (%s, %s, 'registered', now(), now(), 1, 1) ON CONFLICT DO NOTHING RETURNING id"""
+LINE = "UPDATE learner_states SET last_seq = last_seq + 1 WHERE user_id = %s RETURNING last_seq"
+REGISTERED = """
+    INSERT INTO activity_events
+        (event_id, user_id, seq, type, version, payload, points, occurred_at, local_date, timezone)
+    VALUES (%s, %s, %s, 'workshop.registered', 1, '{}', 0, now(), current_date, 'UTC')"""
+
 _local = threading.local()
 _client: list[Any] = []
 
@@ -57,10 +73,9 @@ def documents() -> Any:
 
 
 def app(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
-    """Route by hand: GET /progress/<user>, POST /complete/<user>/<challenge>."""
-    parts = environ["PATH_INFO"].split("/")
-    body = read(int(parts[2])) if parts[1] == "progress" else write(int(parts[2]), int(parts[3]))
-    data = orjson.dumps(body)
+    """Route by hand: GET /progress/<user>, POST /complete/<user>/<challenge>, and the same of workshops."""
+    name, *numbers = environ["PATH_INFO"].split("/")[1:]
+    data = orjson.dumps(ROUTES[name](*map(int, numbers)))
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(data)))])
     return [data]
 
@@ -104,3 +119,58 @@ def write(user_id: int, challenge_id: int) -> dict[str, Any]:
         upsert=True,
     )
     return {"id": created and created[0], "points": points}
+
+
+def guests(workshop_id: int) -> dict[str, Any]:
+    """Join a workshop, twenty registrations and their documents."""
+    with connection().cursor() as cursor:
+        cursor.execute(GUESTS, (workshop_id,))
+        rows = cursor.fetchall()
+    found = {d["_id"]: d for d in documents()["registrations"].find({"_id": {"$in": [row[7] for row in rows]}})}
+    names = ("id", "texts", "capacity", "taken", "waiting", "starts_at", "ends_at")
+    return {
+        "workshop": dict(zip(names, rows[0], strict=False)),
+        "items": [
+            {
+                "id": row[7],
+                "status": row[8],
+                "registered_at": row[9],
+                "user": {"id": row[10], "display_name": row[11], "email": row[12]},
+                "answers": found[row[7]]["answers"],
+                "note": found[row[7]]["note"],
+                "history": list(found[row[7]]["steps"].values()),
+            }
+            for row in rows
+        ],
+    }
+
+
+def register(user_id: int, workshop_id: int) -> dict[str, Any]:
+    """Commit a seat to PostgreSQL, then write two documents: a crash in between separates them for good."""
+    event_id = uuid4()
+    raw = connection()
+    with raw.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(SEAT, (workshop_id,))
+        cursor.fetchone()
+        cursor.execute(REGISTER, (workshop_id, user_id))
+        created = cursor.fetchone()
+        cursor.execute(LINE, (user_id,))
+        (seq,) = cursor.fetchone()
+        cursor.execute(REGISTERED, (str(event_id), user_id, seq))
+        cursor.execute("COMMIT")
+    entry = {"id": str(event_id), "seq": seq, "type": "workshop.registered", "data": {"workshop_id": workshop_id}}
+    database = documents()
+    database["naive_history"].update_one({"_id": str(event_id)}, {"$set": {"user_id": user_id, **entry}}, upsert=True)
+    database["naive_registrations"].update_one(
+        {"_id": f"{workshop_id}:{user_id}"}, {"$set": {"status": "registered", "seq": seq}}, upsert=True
+    )
+    return {"id": created and created[0], "status": "registered"}
+
+
+ROUTES: dict[str, Callable[..., dict[str, Any]]] = {
+    "progress": read,
+    "complete": write,
+    "guests": guests,
+    "register": register,
+}

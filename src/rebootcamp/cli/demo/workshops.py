@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from rebootcamp.cli.demo.files import catalogue
-from rebootcamp.cli.demo.groups import ADMIN, INSTRUCTOR, STUDENT, Act
+from rebootcamp.cli.demo.groups import INSTRUCTOR, STUDENT, Act
 from rebootcamp.cli.demo.personas import Plan
 from rebootcamp.cli.demo.words import ANSWERS, COMMENTS, FEEDBACK, NOTES
 from rebootcamp.core.actors import Actor
