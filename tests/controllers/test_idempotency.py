@@ -16,10 +16,22 @@ import time_machine
 
 from rebootcamp.core import clock
 from rebootcamp.models.sql.operations import IdempotencyKey
+from rebootcamp.services import workshops
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import complete, curve, drain, keep_streak, make_badge, make_challenge, make_goal, make_group
+from tests.factories import (
+    admin,
+    complete,
+    curve,
+    drain,
+    keep_streak,
+    make_badge,
+    make_challenge,
+    make_goal,
+    make_group,
+)
+from tests.factories.workshops import enter, make_workshop
 
 KEY = {"Idempotency-Key": "8c0a7f3e-5f0b"}
 REPLAYED = "Idempotent-Replayed"
@@ -68,6 +80,7 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield from _commands_about_goals()
     yield from _commands_about_groups(wire, root, ada)
     yield from _commands_about_days(root)
+    yield from _commands_about_workshops(ada)
     yield from _commands_about_boards()
 
 
@@ -88,6 +101,24 @@ def _commands_about_groups(wire: Wire, root: Person, ada: Person) -> Iterator[tu
     yield "POST", f"{group_path}/leave", None, 204
     yield "POST", f"{group_path}/join-code", None, 200
     yield "DELETE", group_path, None, 204
+
+
+def _commands_about_workshops(ada: Person) -> Iterator[tuple[str, str, Any, int]]:
+    workshop, own = make_workshop(), make_workshop(admin())
+    path, own_path = (f"/api/workshops/{one.id}" for one in (workshop, own))
+    enter(ada.actor, own)
+    yield "POST", f"{path}/register", {"note": "Hello"}, 201
+    yield "DELETE", f"{path}/register", None, 204
+    full = make_workshop(capacity=1, offer_hours=2)
+    enter(ada.actor, full)
+    enter(admin(), full)
+    workshops.leave(ada.actor, full.id)
+    yield "POST", f"/api/workshops/{full.id}/accept", None, 200
+    yield "POST", f"{own_path}/attendance", {"user_ids": [ada.id]}, 200
+    yield "DELETE", f"{own_path}/attendance/{ada.id}", None, 204
+    yield "DELETE", f"{own_path}/registrations/{ada.id}", None, 204
+    workshops.mark_attendance(admin(), full.id, [admin().user_id])
+    yield "POST", f"/api/workshops/{full.id}/feedback", {"rating": 5}, 201
 
 
 def _commands_about_boards() -> Iterator[tuple[str, str, Any, int]]:
