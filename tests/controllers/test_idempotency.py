@@ -16,11 +16,22 @@ import time_machine
 
 from rebootcamp.core import clock
 from rebootcamp.models.sql.operations import IdempotencyKey
+from rebootcamp.services import workshops
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire, assert_problem
-from tests.factories import complete, curve, drain, keep_streak, make_badge, make_challenge, make_goal, make_group
-from tests.factories.workshops import make_workshop
+from tests.factories import (
+    admin,
+    complete,
+    curve,
+    drain,
+    keep_streak,
+    make_badge,
+    make_challenge,
+    make_goal,
+    make_group,
+)
+from tests.factories.workshops import enter, make_workshop
 
 KEY = {"Idempotency-Key": "8c0a7f3e-5f0b"}
 REPLAYED = "Idempotent-Replayed"
@@ -69,7 +80,8 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield from _commands_about_goals()
     yield from _commands_about_groups(wire, root, ada)
     yield from _commands_about_days(root)
-    yield from _commands_about_workshops()
+    yield from _commands_about_the_agenda()
+    yield from _commands_about_workshops(ada)
     yield from _commands_about_boards()
 
 
@@ -92,13 +104,31 @@ def _commands_about_groups(wire: Wire, root: Person, ada: Person) -> Iterator[tu
     yield "DELETE", group_path, None, 204
 
 
-def _commands_about_workshops() -> Iterator[tuple[str, str, Any, int]]:
+def _commands_about_the_agenda() -> Iterator[tuple[str, str, Any, int]]:
     times = {"starts_at": "2099-01-01T18:00:00Z", "ends_at": "2099-01-01T20:00:00Z"}
     path = f"/api/workshops/{make_workshop().id}"
     yield "POST", "/api/workshops", {"title": "W", "capacity": 3, **times}, 201
     yield "PATCH", path, {"points": 5}, 200
     yield "POST", f"{path}/cancel", {}, 200
     yield "DELETE", path, None, 204
+
+
+def _commands_about_workshops(ada: Person) -> Iterator[tuple[str, str, Any, int]]:
+    workshop, own = make_workshop(), make_workshop(admin())
+    path, own_path = (f"/api/workshops/{one.id}" for one in (workshop, own))
+    enter(ada.actor, own)
+    yield "POST", f"{path}/register", {"note": "Hello"}, 201
+    yield "DELETE", f"{path}/register", None, 204
+    full = make_workshop(capacity=1, offer_hours=2)
+    enter(ada.actor, full)
+    enter(admin(), full)
+    workshops.leave(ada.actor, full.id)
+    yield "POST", f"/api/workshops/{full.id}/accept", None, 200
+    yield "POST", f"{own_path}/attendance", {"user_ids": [ada.id]}, 200
+    yield "DELETE", f"{own_path}/attendance/{ada.id}", None, 204
+    yield "DELETE", f"{own_path}/registrations/{ada.id}", None, 204
+    workshops.mark_attendance(admin(), full.id, [admin().user_id])
+    yield "POST", f"/api/workshops/{full.id}/feedback", {"rating": 5}, 201
 
 
 def _commands_about_boards() -> Iterator[tuple[str, str, Any, int]]:

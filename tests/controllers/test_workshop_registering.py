@@ -117,6 +117,13 @@ def test_refusals_are_told_in_both_languages(wire: Wire, ada: Person, trainer: P
     assert_problem(wire.post(f"{own}/register", json={}), 401)
 
 
+def test_a_suspended_caller_is_refused_like_a_stranger(wire: Wire, path: str, ada: Person, root: Person) -> None:
+    assert wire.patch(ada.path, root, json={"is_active": False}).status_code == 200
+    assert_problem(wire.post(f"{path}/register", ada, json={}), 401, "unauthenticated")
+    # Also before anything of the request is told.
+    assert_problem(wire.post(f"{path}/register", ada, json={"no_such": 1}), 401, "unauthenticated")
+
+
 def test_overlapping_and_too_many_workshops_are_refused(wire: Wire, ada: Person) -> None:
     first = make_workshop()
     enter(wire, path_of(first), ada)
@@ -139,6 +146,8 @@ def test_answers_are_held_against_the_questions(wire: Wire, ada: Person, trainer
         ({"answers": {"level": "x" * 2001}}, {"/answers/level": "invalid"}),
         ({"answers": {"level": 7, "diet": None}}, {"/answers/level": "invalid", "/answers/diet": "invalid"}),
         ({"answers": []}, {"/answers": "invalid"}),
+        ({"answers": {f"q{number}": "x" for number in range(51)}}, {"/answers": "invalid"}),
+        ({"answers": {"level": "Low", "x" * 5000: "y"}}, {f"/answers/{'x' * 191}": "unknown_question"}),
         ({"answers": {"level": "Low"}, "note": "x" * 2001}, {"/note": "invalid"}),
         ({"answers": {"level": "Low"}, "seat": 1}, {"/seat": "unknown_field"}),
     ]

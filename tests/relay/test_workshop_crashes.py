@@ -20,7 +20,7 @@ from tests.factories.workshops import enter, make_workshop
 from tests.relay.test_web_crashes import Client, web_service
 from tests.relay.tools import assert_stores_agree, make_learners
 from tests.relay.workers import Workers
-from tests.services.test_workshop_seats import assert_counted, assert_in_order, figures, told
+from tests.services.seats import assert_counted, assert_in_order, figures, told
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,104 +16,42 @@ from flask import Flask
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
-from rebootcamp.core.errors import Busy, DatabaseUnavailable, DomainError, Forbidden, InvalidField, NotFound
+from rebootcamp.core.errors import InvalidField
 from rebootcamp.events.store import fetch_journal
-from rebootcamp.models.sql.workshops import Workshop, WorkshopRegistration
-from rebootcamp.services import accounts, workshops
-from rebootcamp.services.erasures import erase_account
+from rebootcamp.services import workshops
 from rebootcamp.services.workshops import queue
 from rebootcamp.services.workshops.errors import (
     AlreadyAttended,
-    AlreadyRegistered,
     CapacityBelowTaken,
     NoOffer,
     NotRegistered,
-    OverlappingWorkshop,
-    OwnWorkshop,
     RegistrationClosed,
-    TooManyRegistrations,
 )
 from rebootcamp.storage.sql import db
-from rebootcamp.storage.transactions import transaction
-from tests.factories import admin, drain, make_actor
-from tests.factories import workshops as factory
+from tests.factories import admin, drain
 from tests.factories.workshops import enter
-from tests.relay.tools import assert_stores_agree, in_threads, make_learners
+from tests.relay.tools import assert_stores_agree, make_learners
+from tests.services.seats import (
+    MANY,
+    assert_counted,
+    assert_in_order,
+    at,
+    change,
+    figures,
+    hand,
+    in_turns,
+    make_workshop,
+    outcome,
+    outcome_of,
+    raise_to,
+    rows,
+    statuses,
+    suspend,
+    told,
+)
 
 pytestmark = pytest.mark.usefixtures("committed_db")
-
-NOON = "2026-05-06T12:00:00Z"
-MANY = 60
-
-
-@pytest.fixture
-def hand() -> Iterator[Any]:
-    """The hand of the clock, on a Wednesday at noon."""
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
-
-
-def make_workshop(*trainer: Actor, **fields: Any) -> Workshop:
-    """Add a workshop that tells its id even after a refusal has rolled the session back."""
-    workshop = factory.make_workshop(*trainer, **fields)
-    db.session.remove()
-    return workshop
-
-
-def raise_to(workshop: Workshop, capacity: int) -> None:
-    """Change the number of seats, as an edit does."""
-    with transaction() as session:
-        held = session.get_one(Workshop, workshop.id, with_for_update={"key_share": True}, populate_existing=True)
-        workshops.change_capacity(session, held, capacity)
-
-
-def rows(workshop: Workshop) -> list[WorkshopRegistration]:
-    """Return all registrations, in the order in which they were made."""
-    db.session.remove()
-    mine = WorkshopRegistration.workshop_id == workshop.id
-    return list(db.session.scalars(sa.select(WorkshopRegistration).where(mine).order_by(WorkshopRegistration.id)))
-
-
-def statuses(workshop: Workshop) -> list[tuple[str, bool]]:
-    """Return the status of each registration, and whether a seat is offered."""
-    return [(row.status, row.offered_until is not None) for row in rows(workshop)]
-
-
-def figures(workshop: Workshop) -> tuple[int, int, int]:
-    """Return capacity, taken and waiting."""
-    db.session.remove()
-    columns = Workshop.capacity, Workshop.taken, Workshop.waiting
-    return tuple(db.session.execute(sa.select(*columns).where(Workshop.id == workshop.id)).one())
-
-
-def told(actor: Actor) -> list[str]:
-    """Return what the journal tells of workshops in a learner's line, in order."""
-    db.session.remove()
-    names = [event.fact.type for event in fetch_journal(actor.user_id)]
-    return [name.removeprefix("workshop.") for name in reversed(names) if name.startswith("workshop.")]
-
-
-def assert_counted(workshop: Workshop) -> None:
-    """Counters follow the rows, each row knows its events, and nobody waits for a seat that is free."""
-    found = rows(workshop)
-    taken = sum(row.status in ("registered", "attended") or row.offered_until is not None for row in found)
-    waiting = [row for row in found if row.status == "waitlisted" and row.offered_until is None]
-    capacity, *counted = figures(workshop)
-    assert counted == [taken, len(waiting)]
-    assert taken <= capacity
-    assert not (waiting and taken < capacity)
-    for row in found:
-        mine = [
-            event.seq for event in fetch_journal(row.user_id) if getattr(event.fact, "registration_id", None) == row.id
-        ]
-        assert (row.last_seq, row.first_seq) == (mine[0], mine[-1])
-
-
-def assert_in_order(workshop: Workshop) -> None:
-    """Nobody who came later had a seat while an earlier one still waits."""
-    first_waiting = min((row.id for row in rows(workshop) if row.status == "waitlisted"), default=None)
-    seated = [row.id for row in rows(workshop) if row.status == "registered"]
-    assert first_waiting is None or all(number < first_waiting for number in seated)
+__all__ = ["hand"]
 
 
 def test_seats_then_places_in_the_queue_then_the_next_in_line() -> None:
@@ -174,160 +110,6 @@ def test_causes_and_freed_seats_are_told(hand: Any) -> None:
     assert_counted(workshop)
 
 
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"status": "cancelled", "cancelled_at": datetime.fromisoformat(NOON)}, "cancelled"),
-        ({"status": "closed"}, "closed"),
-        ({"registration_opens_at": datetime.fromisoformat("2026-05-06T12:00:01Z")}, "window"),
-        ({"registration_closes_at": datetime.fromisoformat(NOON)}, "window"),
-        (
-            {"starts_at": datetime.fromisoformat(NOON), "ends_at": datetime.fromisoformat("2026-05-07T12:00:01Z")},
-            "started",
-        ),
-    ],
-)
-def test_nobody_registers_when_registrations_are_closed(hand: Any, fields: dict[str, Any], reason: str) -> None:
-    workshop, ada = make_workshop(**fields), make_actor()
-    with pytest.raises(RegistrationClosed) as refusal:
-        enter(ada, workshop)
-    assert refusal.value.why is not None
-    assert refusal.value.why["reason"] == reason
-    assert (rows(workshop), told(ada)) == ([], [])
-
-
-def test_the_window_is_open_from_its_first_instant_to_before_its_last(hand: Any) -> None:
-    now = clock.now()
-    times = {"registration_opens_at": now, "registration_closes_at": now + timedelta(milliseconds=1)}
-    workshop = make_workshop(starts_at=now + timedelta(milliseconds=1), **times)
-    assert enter(make_actor(), workshop).status == "registered"
-
-
-@pytest.mark.parametrize("fields", [{"status": "draft"}, {"archived_at": datetime.fromisoformat(NOON)}])
-def test_drafts_and_archived_workshops_are_unknown_to_others(fields: dict[str, Any]) -> None:
-    trainer = make_actor("instructor")
-    workshop = make_workshop(trainer, **fields)
-    for who in (make_actor(), make_actor("instructor")):
-        for attempt in (partial(enter, who, workshop), partial(workshops.leave, who, workshop.id)):
-            with pytest.raises(NotFound):
-                attempt()
-    with pytest.raises(NotFound):
-        workshops.mark_attendance(make_actor("instructor"), workshop.id, [who.user_id])
-    with pytest.raises(OwnWorkshop):
-        enter(trainer, workshop)
-    with pytest.raises(RegistrationClosed):
-        enter(admin(), workshop)
-
-
-def test_a_trainer_needs_no_seat_and_another_one_may_take_it() -> None:
-    trainer, other = make_actor("instructor"), make_actor("instructor")
-    workshop = make_workshop(trainer)
-    with pytest.raises(OwnWorkshop):
-        enter(trainer, workshop)
-    assert enter(other, workshop).status == "registered"
-    with pytest.raises(Forbidden):
-        workshops.remove_registration(other, workshop.id, other.user_id)
-
-
-def test_one_is_registered_once_and_told_what_one_has() -> None:
-    workshop, (ada, bob) = make_workshop(capacity=1), make_learners(2)
-    first = enter(ada, workshop)
-    enter(bob, workshop)
-    for who, status in ((ada, "registered"), (bob, "waitlisted")):
-        with pytest.raises(AlreadyRegistered) as refusal:
-            enter(who, workshop)
-        assert refusal.value.why is not None
-        assert refusal.value.why["status"] == status
-        assert refusal.value.why["registered_at"] >= first.registered_at
-    assert figures(workshop) == (1, 1, 1)
-
-
-def at(hours: float, length: float = 2.0, **fields: Any) -> Workshop:
-    """Make a workshop in so many hours."""
-    starts_at = clock.now() + timedelta(hours=hours)
-    return make_workshop(starts_at=starts_at, ends_at=starts_at + timedelta(hours=length), **fields)
-
-
-def test_workshops_at_the_same_time_are_refused_and_neighbours_are_not(hand: Any) -> None:
-    ada, middle = make_actor(), at(10)
-    enter(ada, middle)
-    for hours, length in ((9, 1.001), (11.999, 2), (10.5, 0.5), (5, 20)):
-        with pytest.raises(OverlappingWorkshop) as refusal:
-            enter(ada, at(hours, length))
-        assert refusal.value.why is not None
-        assert refusal.value.why["workshop_id"] == middle.id
-    assert [enter(ada, at(hours)).status for hours in (8, 12)] == ["registered"] * 2
-    assert enter(ada, at(10), refuses_overlap=False).status == "registered"
-
-
-def test_waiting_counts_as_being_there_and_what_is_over_does_not() -> None:
-    ada, (bob,) = make_actor(), make_learners(1)
-    full = at(10, capacity=1)
-    enter(bob, full)
-    enter(ada, full)
-    with pytest.raises(OverlappingWorkshop):
-        enter(ada, at(11))
-    workshops.leave(ada, full.id)
-    assert enter(ada, at(11)).status == "registered"
-
-
-def test_cancelled_and_archived_workshops_take_no_time(hand: Any) -> None:
-    ada, cancelled, archived = make_actor(), at(10), at(20)
-    enter(ada, cancelled)
-    enter(ada, archived)
-    change(cancelled, status="cancelled")
-    change(archived, archived_at=clock.now())
-    assert enter(ada, at(10), at_most=1).status == "registered"
-    with pytest.raises(TooManyRegistrations):
-        enter(ada, at(20), at_most=1)
-    assert enter(ada, at(20), at_most=2).status == "registered"
-
-
-def change(workshop: Workshop, **values: Any) -> None:
-    """Set columns of a workshop."""
-    with transaction() as session:
-        session.execute(sa.update(Workshop).where(Workshop.id == workshop.id).values(**values))
-    db.session.remove()
-
-
-def test_upcoming_workshops_are_limited_and_past_ones_are_not(hand: Any) -> None:
-    ada = make_actor()
-    first = at(1)
-    enter(ada, first, at_most=2)
-    enter(ada, at(5), at_most=2)
-    with pytest.raises(TooManyRegistrations) as refusal:
-        enter(ada, at(9), at_most=2)
-    assert "2" in refusal.value.detail_in("fr")
-    hand.shift(timedelta(hours=2))
-    assert enter(ada, at(9), at_most=2).status == "registered"
-
-
-def test_one_learner_in_many_requests_passes_no_limit(committed_db: Flask) -> None:
-    (ada,) = make_learners(1)
-    same, apart = [at(10) for _ in range(6)], [at(100 * number) for number in range(1, 7)]
-
-    def attempts(found: list[Workshop], **limits: Any) -> Counter[str]:
-        return Counter(in_threads(committed_db, *(partial(outcome, enter, ada, one, **limits) for one in found)))
-
-    assert attempts(same) == {"registered": 1, "overlapping_workshop": 5}
-    assert attempts(apart, at_most=4) == {"registered": 3, "too_many_registrations": 3}
-
-
-def outcome(work: Callable[..., Any], *arguments: Any, **options: Any) -> str:
-    """Do something, again while the service is busy; return the status or the code of the refusal."""
-    for _ in range(50):
-        try:
-            done = work(*arguments, **options)
-        except (Busy, DatabaseUnavailable):
-            continue
-        except DomainError as error:
-            return error.code
-        finally:
-            db.session.remove()
-        return str(getattr(done, "status", "done"))
-    raise AssertionError("busy for too long")
-
-
 @pytest.mark.parametrize("capacity", [1, 2, 7])
 def test_many_callers_share_few_seats_and_stand_in_line_without_a_gap(committed_db: Flask, capacity: int) -> None:
     workshop, people = make_workshop(capacity=capacity), make_learners(MANY)
@@ -344,27 +126,6 @@ def test_many_callers_share_few_seats_and_stand_in_line_without_a_gap(committed_
     assert figures(workshop) == (capacity, capacity, MANY - capacity)
     assert_counted(workshop)
     assert_in_order(workshop)
-
-
-def outcome_of(attempt: Callable[[Actor], str], who: Actor) -> str:
-    for _ in range(50):
-        try:
-            return attempt(who)
-        except (Busy, DatabaseUnavailable):
-            continue
-        finally:
-            db.session.remove()
-    raise AssertionError("busy for too long")
-
-
-def in_turns(app: Flask, tasks: list[Callable[[], str]], threads: int = 6) -> list[str]:
-    """Run many tasks in a few threads: the connections of a process are few, too."""
-    lanes = [tasks[number::threads] for number in range(threads)]
-
-    def run(lane: list[Callable[[], str]]) -> list[str]:
-        return [task() for task in lane]
-
-    return list(itertools.chain.from_iterable(in_threads(app, *(partial(run, lane) for lane in lanes if lane))))
 
 
 def test_more_seats_go_to_the_queue_at_once_and_never_below_what_is_taken() -> None:
@@ -397,6 +158,21 @@ def test_a_large_raise_is_finished_by_the_relay_and_nobody_slips_in_meanwhile() 
     assert figures(workshop) == (500, len(people) + 1, 0)
     assert workshops.promote_waiting() == 0
     assert_counted(workshop)
+
+
+def test_a_workshop_that_is_busy_holds_up_no_other(hand: Any) -> None:
+    found = [at(100 * number, capacity=1, offer_hours=1) for number in (1, 2)]
+    people = make_learners(2)
+    for one in found:
+        for who in people:
+            enter(who, one)
+        workshops.leave(people[0], one.id)
+    hand.shift(timedelta(hours=2))
+    with db.engine.begin() as other:
+        other.execute(sa.text("SELECT 1 FROM workshops WHERE id = :id FOR UPDATE"), {"id": found[0].id})
+        assert workshops.promote_waiting() == 1
+    assert workshops.promote_waiting() == 1
+    assert [figures(one) for one in found] == [(1, 0, 0)] * 2
 
 
 def test_an_offer_is_kept_until_it_is_taken_declined_or_over(hand: Any) -> None:
@@ -495,47 +271,6 @@ def test_a_seat_that_nobody_could_take_goes_to_whoever_is_let_in_again() -> None
     assert figures(workshop) == (1, 1, 0)
 
 
-def suspend(actor: Actor, is_active: bool) -> None:
-    accounts.edit_account(admin(), actor.user_id, accounts.AccountChanges(is_active=is_active))
-    db.session.remove()
-
-
-def test_an_erased_person_gives_every_seat_on_and_a_suspended_one_none(tmp_path: Path, hand: Any) -> None:
-    past, full, waited = at(1, capacity=1), at(10, capacity=1), at(20, capacity=1)
-    ada, (bob, eve) = make_actor(), make_learners(2)
-    for one in (past, full):
-        enter(ada, one)
-        enter(bob, one)
-    for who in (eve, ada, bob):
-        enter(who, waited)
-    suspend(ada, False)
-    assert [figures(one) for one in (past, full, waited)] == [(1, 1, 1), (1, 1, 1), (1, 1, 2)]
-    hand.shift(timedelta(hours=2))
-    assert erase_account(ada.user_id, tmp_path / "erasures.jsonl")
-    assert [figures(one) for one in (past, full, waited)] == [(1, 1, 1), (1, 1, 0), (1, 1, 1)]
-    assert told(bob) == ["waitlisted", "waitlisted", "waitlisted", "promoted"]
-    assert {event.fact.cause for event in fetch_journal(ada.user_id, event_type="workshop.left")} == {"account_erased"}
-    assert not erase_account(ada.user_id, tmp_path / "erasures.jsonl")
-    drain()
-    assert_stores_agree()
-
-
-def test_who_may_not_be_erased_keeps_the_seats(tmp_path: Path) -> None:
-    root, workshop = admin(), make_workshop()
-    enter(root, workshop)
-    with pytest.raises(accounts.LastAdmin):
-        erase_account(root.user_id, tmp_path / "erasures.jsonl")
-    assert statuses(workshop) == [("registered", False)]
-
-
-def test_people_who_register_while_being_erased_leave_no_seat_behind(committed_db: Flask, tmp_path: Path) -> None:
-    for number in range(5):
-        (ada,), found = make_learners(1), [make_workshop(capacity=1) for _ in range(4)]
-        erase = partial(erase_account, ada.user_id, tmp_path / f"{number}.jsonl")
-        in_threads(committed_db, *(partial(outcome, enter, ada, one) for one in found), partial(outcome, erase))
-        assert [figures(one) for one in found] == [(1, 0, 0)] * 4
-
-
 def test_attended_people_keep_their_seat_until_that_is_taken_back() -> None:
     workshop, (ada, bob) = make_workshop(capacity=1), make_learners(2)
     enter(ada, workshop)
@@ -609,7 +344,7 @@ def test_random_walks_lose_no_seat_and_skip_nobody(committed_db: Flask, fields: 
             ended += walk.phase(40)
             # Offers that nobody took are over now.
             hand.shift(timedelta(hours=1, minutes=1))
+        drain()
+        assert_stores_agree()
     expected = {"registered", "waitlisted", "done", "already_registered", "not_registered", "no_offer"}
     assert expected <= set(ended) <= expected | {"not_found", "capacity_below_taken"}
-    drain()
-    assert_stores_agree()

@@ -7,6 +7,7 @@ the order of registrations; suspended accounts keep their place in it, and are p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
-from rebootcamp.core.errors import Forbidden, NotFound
+from rebootcamp.core.errors import Busy, Forbidden, NotFound
 from rebootcamp.core.json import dumps_text
 from rebootcamp.core.turns import IsOver, never
 from rebootcamp.events.journal import LearnerLine, lock_lines, record
@@ -272,7 +273,9 @@ def _release(workshop_id: int, user_id: int) -> bool:
 def _promote_due(is_over: IsOver) -> int:
     total = 0
     for row in fetch_all(_DUE, {"now": clock.now()}):
-        total += promote(row["id"])
+        # One that is busy now has its turn in the next round.
+        with suppress(Busy):
+            total += promote(row["id"])
         if is_over():
             break
     return total

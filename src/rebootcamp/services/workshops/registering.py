@@ -85,6 +85,9 @@ _IN_THE_WAY: Final = f"""
     SELECT * FROM ({_MINE}) AS mine WHERE is_overlapping OR workshop_id = %(workshop_id)s
     ORDER BY workshop_id <> %(workshop_id)s, starts_at LIMIT 1"""  # noqa: S608
 
+# What was asked for by a name of any length is not told again in full.
+MAX_POINTER: Final = 200
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -232,7 +235,7 @@ def _words(workshop: HeldWorkshop, answers: Mapping[str, str], note: str | None)
 
 
 def _pointer(key: str) -> str:
-    return "/answers/" + key.replace("~", "~0").replace("/", "~1")
+    return ("/answers/" + key.replace("~", "~0").replace("/", "~1"))[:MAX_POINTER]
 
 
 def _enter(workshop: HeldWorkshop, line: LearnerLine, limits: Limits, now: datetime) -> Row:
