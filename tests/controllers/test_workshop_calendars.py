@@ -90,6 +90,10 @@ def test_no_text_breaks_out_of_its_line(wire: Wire, trainer: Person) -> None:
     assert [str(event[name]) for name in ("SUMMARY", "DESCRIPTION", "LOCATION")] == [told] * 3
     assert [str(tag) for tag in event["CATEGORIES"].cats] == [told]
     assert event["URL"] == LINK
+    # The parser forgives what calendar programs do not.
+    raw = wire.get(f"{PATH}/{workshop.id}/calendar.ics", trainer).data.replace(b"\r\n ", b"").decode().split("\r\n")
+    escaped = told.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
+    assert {f"SUMMARY:{escaped}", f"CATEGORIES:{escaped}", f"URL:{LINK}"} <= set(raw)
 
 
 def test_an_edit_keeps_the_name_and_counts_on(wire: Wire, trainer: Person) -> None:
@@ -181,6 +185,10 @@ def test_an_agenda_has_the_workshops_of_a_learner(wire: Wire, busy: Person, root
     links = {str(event["SUMMARY"]): "URL" in event for event in events_of(answer)}
     assert [name for name, has_link in links.items() if not has_link] == ["waiting"]
     assert len({str(event["UID"]) for event in events_of(answer)}) == len(AGENDA)
+    since = clock.now().replace(microsecond=0) + timedelta(hours=1)
+    make_registration(make_workshop(), busy.actor, seated_at=since)
+    assert max(event["DTSTAMP"].dt for event in events_of(wire.get(f"{busy.path}/workshops.ics", busy))) == since
+    answer = wire.get(f"{busy.path}/workshops.ics", busy)
     for reader in (root, wire.join("instructor"), wire.join("examiner")):
         assert wire.get(f"{busy.path}/workshops.ics", reader).data == answer.data
     assert agenda(wire.get(f"{root.path}/workshops.ics", root)) == {}

@@ -121,6 +121,7 @@ def test_seats_and_ratings(wire: Wire, ada: Person) -> None:
     path = f"{PATH}/{workshop.id}"
     for rating in (5, 4, 4, None):
         make_registration(workshop, make_actor(), counted=False, status="attended", rating=rating)
+    make_registration(workshop, make_actor(), counted=False, rating=1)
     assert wire.read(path, ada)["rating"] == {"average": 4.33, "count": 3}
     make_registration(workshop, make_actor())
     assert (wire.read(path, ada)["seats_left"], wire.read(path, ada)["waiting"]) == (2, 0)

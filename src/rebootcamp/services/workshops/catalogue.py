@@ -119,7 +119,7 @@ def update_workshop(actor: Actor, workshop_id: int, changes: Mapping[str, Any], 
         if capacity is not None:
             _change_capacity(session, workshop, capacity)
         if workshop.status != "draft" and any(name in TOLD for name in edited):
-            _announce(session, workshop, "workshop_changed")
+            _announce(session, workshop, "changed")
     return workshop
 
 
@@ -140,7 +140,7 @@ def cancel_workshop(actor: Actor, workshop_id: int, reason: str | None, version:
             raise WorkshopOver
         workshop.status, workshop.cancel_reason = "cancelled", reason
         workshop.cancelled_at = workshop.updated_at = now
-        _announce(session, workshop, "workshop_cancelled")
+        _announce(session, workshop, "cancelled")
     return workshop
 
 
@@ -290,4 +290,4 @@ def _change_capacity(session: Session, workshop: Workshop, capacity: int) -> Non
 
 
 def _announce(session: Session, workshop: Workshop, kind: str) -> None:
-    """Stand in for `notices.announce`; `kind` is one of `MAIL_KINDS`."""
+    """Stand in for `notices.announce`; `kind` is `CHANGED` or `CANCELLED` there."""
