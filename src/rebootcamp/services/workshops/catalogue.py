@@ -118,7 +118,8 @@ def update_workshop(actor: Actor, workshop_id: int, changes: Mapping[str, Any], 
             workshop.reminded_at = None
         if capacity is not None:
             _change_capacity(session, workshop, capacity)
-        if workshop.status != "draft" and any(name in TOLD for name in edited):
+        is_awaited = workshop.status != "draft" and workshop.ends_at > now
+        if is_awaited and any(name in TOLD for name in edited):
             _announce(session, workshop, "changed")
     return workshop
 
