@@ -11,7 +11,7 @@ from rebootcamp.services.workshops.catalogue import (
     update_workshop,
 )
 from rebootcamp.services.workshops.exports import Export, export_registrations
-from rebootcamp.services.workshops.views import WorkshopView
+from rebootcamp.services.workshops.reading import WorkshopView
 
 __all__ = [
     "Export",

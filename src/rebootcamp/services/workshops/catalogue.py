@@ -32,7 +32,7 @@ from rebootcamp.services.workshops.errors import (
     WorkshopOver,
     WorkshopSlugTaken,
 )
-from rebootcamp.services.workshops.views import WorkshopView, is_listed, matches, may_edit, read, views
+from rebootcamp.services.workshops.reading import WorkshopView, is_listed, matches, may_edit, read, views
 from rebootcamp.storage.transactions import savepoint, transaction, translating
 
 ORDER: Final = "workshops"
