@@ -14,7 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from rebootcamp.core import clock
 from tests.controllers.wire import Person, Wire
 from tests.factories import PASSWORD, complete, curve, drain, make_badge, make_challenge, make_goal, make_group
-from tests.factories.workshops import make_registration, make_workshop
+from tests.factories.workshops import make_stay, make_workshop
 
 SNAPSHOT = Path(__file__).with_name("openapi_paths.json")
 FRENCH = {"Accept-Language": "fr"}
@@ -133,7 +133,7 @@ def ada(wire: Wire) -> Person:
     wire.post("/api/users/me/share-links", ada, json={})
     wire.post("/api/calendar", root, json=REST)
     complete(ada.actor, make_challenge(validation="approval"))
-    make_registration(make_workshop(tags=["a"], questions=[QUESTION], link="https://example.org/"), ada.actor)
+    make_stay(make_workshop(tags=["a"], questions=[QUESTION], link="https://example.org/"), ada.actor)
     return ada
 
 

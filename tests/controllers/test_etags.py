@@ -16,7 +16,7 @@ from rebootcamp.storage import mongo
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire, assert_problem
 from tests.factories import complete, curve, drain, make_badge, make_challenge, make_goal, make_group
-from tests.factories.workshops import make_registration, make_workshop
+from tests.factories.workshops import make_stay, make_workshop
 from tests.relay.tools import execute
 
 FRENCH = {"Accept-Language": "fr"}
@@ -40,7 +40,7 @@ def ada(wire: Wire) -> Person:
     challenge = make_challenge()
     make_goal({"count": {"event": "challenge.completed", "at_least": 1}}, points=0)
     complete(ada.actor, challenge)
-    make_registration(make_workshop(capacity=20), ada.actor)
+    make_stay(make_workshop(capacity=20), ada.actor)
     return ada
 
 
@@ -162,7 +162,7 @@ WRITES: dict[str, tuple[Callable[[Wire, Person, Person], Any], set[str]]] = {
 
 def take_seat(who: Person) -> None:
     with transaction() as session:
-        make_registration(session.get_one(Workshop, 1), who.actor)
+        make_stay(session.get_one(Workshop, 1), who.actor)
 
 
 def renamed() -> dict[str, Any]:

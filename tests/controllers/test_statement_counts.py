@@ -22,7 +22,7 @@ from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire
 from tests.factories import admin, complete, curve, drain, judge_the_past, make_badge, make_challenge, make_goal
 from tests.factories.rules import rule_of
-from tests.factories.workshops import make_registration, make_workshop
+from tests.factories.workshops import make_stay, make_workshop
 
 # Round trips beside BEGIN and COMMIT; the first one authenticates, the last one carries two statements.
 # A change of these numbers is a decision, not an accident.
@@ -325,7 +325,7 @@ def test_completing_costs_the_same_under_two_hundred_rules(wire: Wire, veteran: 
 def test_workshops_are_one_statement_however_many(wire: Wire, veteran: Person, measure: Any) -> None:
     for _ in range(3):
         for _ in range(4):
-            make_registration(make_workshop(), veteran.actor)
+            make_stay(make_workshop(), veteran.actor)
         with measure() as cost:
             items = wire.read("/api/workshops?limit=100", veteran)["items"]
         assert all(item["mine"] for item in items)

@@ -22,7 +22,7 @@ from rebootcamp.services.erasures import erase_account
 from rebootcamp.storage.transactions import transaction
 from tests.controllers.wire import Person, Wire, assert_problem
 from tests.factories import make_actor
-from tests.factories.workshops import make_registration, make_workshop
+from tests.factories.workshops import make_stay, make_workshop
 
 PATH = "/api/workshops"
 LINKS = "/api/users/me/share-links"
@@ -90,6 +90,10 @@ def test_no_text_breaks_out_of_its_line(wire: Wire, trainer: Person) -> None:
     assert [str(event[name]) for name in ("SUMMARY", "DESCRIPTION", "LOCATION")] == [told] * 3
     assert [str(tag) for tag in event["CATEGORIES"].cats] == [told]
     assert event["URL"] == LINK
+    # The parser forgives what calendar programs do not.
+    raw = wire.get(f"{PATH}/{workshop.id}/calendar.ics", trainer).data.replace(b"\r\n ", b"").decode().split("\r\n")
+    escaped = told.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
+    assert {f"SUMMARY:{escaped}", f"CATEGORIES:{escaped}", f"URL:{LINK}"} <= set(raw)
 
 
 def test_an_edit_keeps_the_name_and_counts_on(wire: Wire, trainer: Person) -> None:
@@ -110,8 +114,8 @@ def test_an_edit_keeps_the_name_and_counts_on(wire: Wire, trainer: Person) -> No
 
 def test_the_link_is_in_the_calendars_of_those_with_a_seat(wire: Wire, trainer: Person, ada: Person) -> None:
     workshop, waiting = make_workshop(trainer.actor, link=LINK, place=None), wire.join()
-    make_registration(workshop, ada.actor)
-    make_registration(workshop, waiting.actor, status="waitlisted")
+    make_stay(workshop, ada.actor)
+    make_stay(workshop, waiting.actor, status="waitlisted")
     for who in (ada, trainer):
         event = event_of(wire, workshop, who)
         assert (event["URL"], event["LOCATION"]) == (LINK, LINK)
@@ -130,7 +134,7 @@ def test_a_calendar_is_sent_again_only_when_it_changed(wire: Wire, trainer: Pers
 
     (_, one), (_, two) = held(ada, path), held(ada, feed)
     assert (held(ada, path, one), held(ada, feed, two)) == ((304, one), (304, two))
-    make_registration(workshop, ada.actor)
+    make_stay(workshop, ada.actor)
     assert held(ada, feed, two)[0] == 200
     _, two = held(ada, feed)
     wire.patch(f"{PATH}/{workshop.id}", trainer, json={"place": "Room 9"})
@@ -162,8 +166,8 @@ def busy(wire: Wire, ada: Person) -> Person:
         ("left", {}, "cancelled"),
     ):
         texts = {"en": {"title": name, "description": ""}}
-        make_registration(make_workshop(translations=texts, link=LINK, **fields), ada.actor, status=status)
-    make_registration(make_workshop(), make_actor())
+        make_stay(make_workshop(translations=texts, link=LINK, **fields), ada.actor, status=status)
+    make_stay(make_workshop(), make_actor())
     return ada
 
 
@@ -181,6 +185,10 @@ def test_an_agenda_has_the_workshops_of_a_learner(wire: Wire, busy: Person, root
     links = {str(event["SUMMARY"]): "URL" in event for event in events_of(answer)}
     assert [name for name, has_link in links.items() if not has_link] == ["waiting"]
     assert len({str(event["UID"]) for event in events_of(answer)}) == len(AGENDA)
+    since = clock.now().replace(microsecond=0) + timedelta(hours=1)
+    make_stay(make_workshop(), busy.actor, seated_at=since)
+    assert max(event["DTSTAMP"].dt for event in events_of(wire.get(f"{busy.path}/workshops.ics", busy))) == since
+    answer = wire.get(f"{busy.path}/workshops.ics", busy)
     for reader in (root, wire.join("instructor"), wire.join("examiner")):
         assert wire.get(f"{busy.path}/workshops.ics", reader).data == answer.data
     assert agenda(wire.get(f"{root.path}/workshops.ics", root)) == {}
@@ -230,7 +238,7 @@ def register(workshop: Workshop, learner: Actor, words: dict[str, Any], **fields
     """Add a registration with its first event."""
     with transaction():
         seq = lock_line(learner.user_id).last_seq + 1
-        row = make_registration(workshop, learner, first_seq=seq, last_seq=seq, **fields)
+        row = make_stay(workshop, learner, first_seq=seq, last_seq=seq, **fields)
         record(
             WorkshopRegistered(
                 learner_id=learner.user_id,

@@ -11,7 +11,7 @@ import time_machine
 from rebootcamp.core import clock
 from tests.controllers.wire import Person, Wire, assert_problem, pointers
 from tests.factories import make_actor
-from tests.factories.workshops import make_registration, make_workshop
+from tests.factories.workshops import make_stay, make_workshop
 
 PATH = "/api/workshops"
 
@@ -98,20 +98,20 @@ def test_drafts_are_listed_to_who_runs_them_when_asked_for(wire: Wire, trainer: 
 def test_each_workshop_tells_my_own_registration(wire: Wire, ada: Person) -> None:
     seat, wait, left, other = (make_workshop(capacity=2) for _ in range(4))
     until = clock.now() + timedelta(hours=5)
-    make_registration(seat, ada.actor)
-    make_registration(wait, make_actor())
-    make_registration(wait, make_actor(), status="waitlisted", offered_until=until)
-    make_registration(wait, make_actor(), status="waitlisted")
-    make_registration(wait, ada.actor, status="waitlisted")
-    make_registration(wait, make_actor(), status="waitlisted")
-    make_registration(left, ada.actor, status="cancelled")
+    make_stay(seat, ada.actor)
+    make_stay(wait, make_actor())
+    make_stay(wait, make_actor(), status="waitlisted", offered_until=until)
+    make_stay(wait, make_actor(), status="waitlisted")
+    make_stay(wait, ada.actor, status="waitlisted")
+    make_stay(wait, make_actor(), status="waitlisted")
+    make_stay(left, ada.actor, status="cancelled")
     found = {item["id"]: item for item in wire.items(PATH, ada)}
     assert found[seat.id]["mine"] == {"status": "registered", "position": None, "offered_until": None}
     assert found[wait.id]["mine"] == {"status": "waitlisted", "position": 3, "offered_until": None}
     assert found[left.id]["mine"] is found[other.id]["mine"] is None
     assert ids(wire, ada, "?mine=true") == [seat.id, wait.id]
     offered = make_workshop(capacity=1)
-    make_registration(offered, ada.actor, status="waitlisted", offered_until=until)
+    make_stay(offered, ada.actor, status="waitlisted", offered_until=until)
     mine = wire.read(f"{PATH}/{offered.id}", ada)["mine"]
     assert mine == {"status": "waitlisted", "position": 1, "offered_until": clock.iso(until)}
 
@@ -120,11 +120,12 @@ def test_seats_and_ratings(wire: Wire, ada: Person) -> None:
     workshop = make_workshop(capacity=3)
     path = f"{PATH}/{workshop.id}"
     for rating in (5, 4, 4, None):
-        make_registration(workshop, make_actor(), counted=False, status="attended", rating=rating)
+        make_stay(workshop, make_actor(), counted=False, status="attended", rating=rating)
+    make_stay(workshop, make_actor(), counted=False, rating=1)
     assert wire.read(path, ada)["rating"] == {"average": 4.33, "count": 3}
-    make_registration(workshop, make_actor())
+    make_stay(workshop, make_actor())
     assert (wire.read(path, ada)["seats_left"], wire.read(path, ada)["waiting"]) == (2, 0)
-    make_registration(workshop, make_actor(), status="waitlisted")
+    make_stay(workshop, make_actor(), status="waitlisted")
     assert (wire.read(path, ada)["seats_left"], wire.read(path, ada)["waiting"]) == (0, 1)
 
 

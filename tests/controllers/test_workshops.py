@@ -12,7 +12,7 @@ from rebootcamp.core import clock
 from rebootcamp.models.sql.workshops import Workshop
 from tests.controllers.wire import Person, Wire, assert_problem, pointers
 from tests.factories import make_actor
-from tests.factories.workshops import make_registration, make_workshop
+from tests.factories.workshops import make_stay, make_workshop
 
 PATH = "/api/workshops"
 NEW = {
@@ -46,7 +46,7 @@ class Place:
 def place(wire: Wire, root: Person) -> Place:
     trainer, seated = wire.join("instructor", display_name="Ms Roux"), wire.join(display_name="Ada")
     workshop = make_workshop(trainer.actor, link="https://meet.example.org/1", place=None)
-    make_registration(workshop, seated.actor)
+    make_stay(workshop, seated.actor)
     people = {"nobody": None, "seated": seated, "student": wire.join(), "trainer": trainer, "admin": root}
     return Place(workshop, {**people, "instructor": wire.join("instructor"), "examiner": wire.join("examiner")})
 
@@ -134,7 +134,7 @@ def test_only_administrators_name_or_change_the_trainer(wire: Wire, place: Place
 
 def test_the_link_is_for_those_with_a_seat_and_staff(wire: Wire, place: Place) -> None:
     waiting = wire.join()
-    make_registration(place.workshop, waiting.actor, status="waitlisted")
+    make_stay(place.workshop, waiting.actor, status="waitlisted")
     seen = {name for name, who in place.people.items() if who and wire.read(place.path, who)["link"]}
     assert seen == {"seated", "trainer", "admin", "instructor", "examiner"}
     assert wire.read(place.path, waiting)["link"] is None
@@ -255,7 +255,7 @@ def test_questions_that_somebody_answered_stay(wire: Wire, trainer: Person, ada:
     assert wire.patch(path, trainer, json={"questions": other}).status_code == 200
     size = [{"key": "size", "label": "Size", "is_required": True}]
     assert wire.patch(path, trainer, json={"questions": size}).status_code == 200
-    make_registration(workshop, ada.actor, status="cancelled")
+    make_stay(workshop, ada.actor, status="cancelled")
     for changed in (other, [], [{**size[0], "is_required": False}], [*size, *other]):
         assert_problem(wire.patch(path, trainer, json={"questions": changed}), 409, "questions_in_use")
     corrected = wire.patch(path, trainer, json={"questions": [{**size[0], "label": "Your size"}]})
@@ -293,7 +293,7 @@ def test_what_has_begun_can_be_corrected_but_not_moved_back(wire: Wire, trainer:
 def test_nobody_loses_a_seat_because_the_room_is_smaller(wire: Wire, trainer: Person) -> None:
     workshop = make_workshop(trainer.actor, capacity=5)
     for _ in range(3):
-        make_registration(workshop, make_actor())
+        make_stay(workshop, make_actor())
     path = f"{PATH}/{workshop.id}"
     problem = assert_problem(wire.patch(path, trainer, json={"capacity": 2}), 409, "capacity_below_taken")
     assert "3" in problem["detail"]
@@ -343,8 +343,8 @@ def test_what_nobody_waits_for_is_archived_at_once(wire: Wire, trainer: Person) 
     now = clock.now()
     times = {"starts_at": now - timedelta(hours=2), "ends_at": now - timedelta(hours=1)}
     over, waited = make_workshop(trainer.actor, **times), make_workshop(trainer.actor)
-    make_registration(over, make_actor())
-    make_registration(waited, make_actor(), status="waitlisted")
+    make_stay(over, make_actor())
+    make_stay(waited, make_actor(), status="waitlisted")
     assert wire.delete(f"{PATH}/{over.id}", trainer).status_code == 204
     assert wire.delete(f"{PATH}/{make_workshop(trainer.actor).id}", trainer).status_code == 204
     assert_problem(wire.delete(f"{PATH}/{waited.id}", trainer), 409, "workshop_awaited")
@@ -358,7 +358,7 @@ def test_who_registers_makes_no_edit_stale_but_changes_what_is_read(wire: Wire, 
     held = wire.get(place.path, trainer).headers["ETag"]
     mine = wire.get(place.path, student).headers["ETag"]
     assert wire.get(place.path, student, headers={"If-None-Match": mine}).status_code == 304
-    make_registration(place.workshop, student.actor)
+    make_stay(place.workshop, student.actor)
     assert wire.get(place.path, student, headers={"If-None-Match": mine}).json["mine"]["status"] == "registered"
     assert wire.get(place.path, trainer, headers={"If-None-Match": held}).json["seats_left"] == 0
     fresh = {"If-Match": held}

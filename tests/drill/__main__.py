@@ -56,10 +56,8 @@ class Drill:
         self.old.start()
         self.tokens = {email: self.old.sign_in(email) for email in (ADMIN, STUDENT)}
         self._publish()
-        shared = self._post("/api/users/me/share-links", STUDENT, {})
-        student = self.tokens[STUDENT]["user"]["id"]
-        pictures = ("progress.svg", "activity.svg")
-        self.shared = [f"/api/users/{student}/{picture}?key={shared['key']}" for picture in pictures]
+        wanted = {"pictures": ["progress", "activity", "workshops"]}
+        self.shared = list(self._post("/api/users/me/share-links", STUDENT, wanted)["urls"].values())
         for _ in range(WRITERS):
             self.threads.append(threading.Thread(target=self._write))
             self.threads[-1].start()

@@ -76,6 +76,7 @@ def ids_of(site: Site, token: str) -> dict[str, list[str]]:
         "challenge_id": every("/api/challenges"),
         "group_id": groups,
         "rest_id": every("/api/calendar"),
+        "workshop_id": every("/api/workshops"),
         "board": boards,
         "snapshot_id": list(itertools.chain(*(every(f"/api/leaderboards/{board}/snapshots") for board in boards))),
         "name": ["swagger-ui.css"],

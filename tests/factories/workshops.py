@@ -47,7 +47,7 @@ def make_workshop(trainer: Actor | None = None, **fields: Any) -> Workshop:
     return workshop
 
 
-def make_registration(
+def make_stay(
     workshop: Workshop, learner: Actor, status: str = "registered", *, counted: bool = True, **fields: Any
 ) -> WorkshopRegistration:
     """Add a registration as a row alone, without the event; `fields` override its columns.

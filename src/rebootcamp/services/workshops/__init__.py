@@ -28,6 +28,7 @@ from rebootcamp.services.workshops.log import list_log
 from rebootcamp.services.workshops.looks import note_view
 from rebootcamp.services.workshops.notices import CANCELLED, CHANGED, announce, remind
 from rebootcamp.services.workshops.queue import change_capacity, has_upcoming, promote_waiting, release_seats
+from rebootcamp.services.workshops.reading import WorkshopView
 from rebootcamp.services.workshops.registering import (
     Limits,
     Registration,
@@ -42,7 +43,6 @@ from rebootcamp.services.workshops.registrations import (
     list_own_registrations,
     list_registrations,
 )
-from rebootcamp.services.workshops.views import WorkshopView
 
 __all__ = [
     "CANCELLED",

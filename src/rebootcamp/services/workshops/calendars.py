@@ -13,7 +13,7 @@ from rebootcamp.core.pictures import WORKSHOPS
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.workshops import Workshop, WorkshopRegistration
 from rebootcamp.services.pictures import get_shared_version
-from rebootcamp.services.workshops.views import WorkshopView, read, views
+from rebootcamp.services.workshops.reading import WorkshopView, read, views
 from rebootcamp.storage.transactions import transaction
 
 KEPT: Final = timedelta(days=366)

@@ -32,7 +32,7 @@ from rebootcamp.services.workshops.errors import (
     WorkshopOver,
     WorkshopSlugTaken,
 )
-from rebootcamp.services.workshops.views import WorkshopView, is_listed, matches, may_edit, read, views
+from rebootcamp.services.workshops.reading import WorkshopView, is_listed, matches, may_edit, read, views
 from rebootcamp.storage.transactions import savepoint, transaction, translating
 
 ORDER: Final = "workshops"
@@ -118,8 +118,9 @@ def update_workshop(actor: Actor, workshop_id: int, changes: Mapping[str, Any], 
             workshop.reminded_at = None
         if capacity is not None:
             _change_capacity(session, workshop, capacity)
-        if workshop.status != "draft" and any(name in TOLD for name in edited):
-            _announce(session, workshop, "workshop_changed")
+        is_awaited = workshop.status != "draft" and workshop.ends_at > now
+        if is_awaited and any(name in TOLD for name in edited):
+            _announce(session, workshop, "changed")
     return workshop
 
 
@@ -140,7 +141,7 @@ def cancel_workshop(actor: Actor, workshop_id: int, reason: str | None, version:
             raise WorkshopOver
         workshop.status, workshop.cancel_reason = "cancelled", reason
         workshop.cancelled_at = workshop.updated_at = now
-        _announce(session, workshop, "workshop_cancelled")
+        _announce(session, workshop, "cancelled")
     return workshop
 
 
@@ -290,4 +291,4 @@ def _change_capacity(session: Session, workshop: Workshop, capacity: int) -> Non
 
 
 def _announce(session: Session, workshop: Workshop, kind: str) -> None:
-    """Stand in for `notices.announce`; `kind` is one of `MAIL_KINDS`."""
+    """Stand in for `notices.announce`; `kind` is `CHANGED` or `CANCELLED` there."""
