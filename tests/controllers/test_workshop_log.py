@@ -178,12 +178,15 @@ def test_the_log_is_for_the_trainer_and_staff(wire: Wire, ada: Person, trainer: 
         assert_problem(wire.get(missing, wire.join("instructor")), 404, "not_found")
 
 
-def test_history_finds_a_workshop_by_its_index(wire: Wire, ada: Person, trainer: Person) -> None:
-    workshop = make_workshop(trainer.actor)
-    Stay(ada.actor, workshop)
+@pytest.mark.parametrize("collection", ["history", "workshop_views", "comments"])
+def test_each_source_is_read_in_order_by_its_index(wire: Wire, ada: Person, trainer: Person, collection: str) -> None:
+    for workshop in (workshops := [make_workshop(trainer.actor) for _ in range(2)]):
+        Stay(ada.actor, workshop)
+        look(workshop, ada)
+        say(workshop, ada, "Hm.")
     drain()
-    wanted = {"data.workshop_id": workshop.id, "at": {"$lte": clock.now()}}
-    plan = mongo.collection("history").find(wanted).sort([("at", -1), ("_id", -1)]).explain()
+    owner = "data.workshop_id" if collection == "history" else "workshop_id"
+    wanted = {owner: workshops[0].id, "at": {"$lte": clock.now()}}
+    plan = mongo.collection(collection).find(wanted).sort([("at", -1), ("_id", -1)]).explain()
     assert plan["executionStats"]["totalDocsExamined"] == 1
-    assert "workshop_log" in repr(plan["queryPlanner"]["winningPlan"])
     assert "SORT" not in repr(plan["queryPlanner"]["winningPlan"])

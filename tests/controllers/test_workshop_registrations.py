@@ -173,6 +173,18 @@ def test_a_dead_letter_hides_nothing(wire: Wire, trainer: Person) -> None:
     assert (steps_of(item), item["note"]) == (["waitlisted", "offered", "promoted"], "Me!")
 
 
+def test_a_dead_letter_does_not_undo_what_came_after_it(wire: Wire, trainer: Person) -> None:
+    stay = Stay(make_actor(), make_workshop(trainer.actor), note="Me!")
+    execute("UPDATE outbox SET dead_at = now() WHERE user_id = :id AND seq = 2", id=stay.user_id)
+    stay.attend()
+    stay.rate(3, text="Fine.")
+    drain()
+    stay.revoke()
+    (item,) = wire.read(path_of(stay.workshop), trainer)["items"]
+    assert steps_of(item) == ["registered", "attended", "rated", "attendance_revoked"]
+    assert (item["note"], item["feedback"], item["status"]) == ("Me!", "Fine.", "registered")
+
+
 def test_words_of_an_erased_account_are_gone_at_once(wire: Wire, trainer: Person, tmp_path: Any) -> None:
     workshop = make_workshop(trainer.actor)
     stay = Stay(make_actor(), workshop, answers={"why": "Secret."}, note="Secret.")

@@ -13,14 +13,15 @@ from flask import Flask
 
 from rebootcamp.core.actors import Actor
 from rebootcamp.events.relay import Relay
-from rebootcamp.services import badges, challenges
+from rebootcamp.services import badges, challenges, workshops
 from rebootcamp.services.backfills import work_on_backfills
 from rebootcamp.services.integrity import check_stores, repair_stores
 from rebootcamp.services.integrity.mending import mend_learner
 from rebootcamp.services.integrity.repair import RepairRunning
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import REPAIR, try_exclusive
-from tests.factories import admin, complete, drain, make_badge, make_challenge, make_group
+from tests.factories import admin, complete, drain, make_actor, make_badge, make_challenge, make_group
+from tests.factories.workshops import enter, make_workshop
 from tests.relay.tools import execute, fault, in_threads, make_learners
 from tests.services.test_integrity import sound_stores
 
@@ -61,6 +62,9 @@ class Load:
         make_badge("tenth_step", at_least=10)
         self.learners, self.tasks = make_learners(6), [make_challenge(cadence="daily") for _ in range(40)]
         make_group(*self.learners[:3])
+        # One that all of them want, and one with room for all.
+        self.trainer = make_actor("instructor")
+        self.narrow, self.wide = (make_workshop(self.trainer, capacity=seats) for seats in (2, 20))
         self._app, self._boss, self._stop = app, admin(), threading.Event()
 
     def run(self, seconds: float, look: Callable[[], None]) -> int:
@@ -78,7 +82,26 @@ class Load:
             return looks
 
         shares = [lambda: self._write(self.learners[:3]), lambda: self._write(self.learners[3:])]
-        return max(in_threads(self._app, *shares, self._carry, self._carry, watch))
+        return max(in_threads(self._app, *shares, self._meet, self._carry, self._carry, watch))
+
+    def _meet(self) -> int:
+        """Let all come and go, with more seats and fewer; some are there, and say what they think of it."""
+        while True:
+            for place, learner in enumerate(self.learners):
+                if self._stop.is_set():
+                    return 0
+                for workshop in (self.narrow, self.wide):
+                    enter(learner, workshop)
+                if place % 2:
+                    workshops.leave(learner, self.narrow.id)
+                workshops.mark_attendance(self.trainer, self.wide.id, [learner.user_id])
+                workshops.revoke_attendance(self.trainer, self.wide.id, learner.user_id)
+                workshops.leave(learner, self.wide.id)
+            workshops.update_workshop(self.trainer, self.narrow.id, {"capacity": 3}, None)
+            for place, learner in enumerate(self.learners):
+                if not place % 2:
+                    workshops.leave(learner, self.narrow.id)
+            workshops.update_workshop(self.trainer, self.narrow.id, {"capacity": 2}, None)
 
     def _write(self, share: list[Actor]) -> int:
         for task in self.tasks * 20:
@@ -111,7 +134,7 @@ def test_check_and_repair_under_load_raise_no_false_alarm_and_change_nothing(com
         # Nothing to mend was found, so nobody tried: whoever tries all the same changes nothing either.
         assert mend_learner(one) == []
 
-    assert load.run(6, look) >= 3
+    assert load.run(10, look) >= 3
     assert actions == []
     drain()
     assert check_stores().findings == []
@@ -130,6 +153,9 @@ def test_repair_under_load_mends_what_is_broken_and_nothing_else(committed_db: F
         lambda _: execute("UPDATE eco_totals SET value = value + 3"),
         lambda _: execute("UPDATE leaderboard_counts SET learners = learners + 1 WHERE level = 2"),
         lambda _: execute("UPDATE groups SET members = members + 1"),
+        lambda ada: mongo.collection("registrations").delete_many({"user_id": ada}),
+        lambda ada: mongo.collection("registrations").update_many({"user_id": ada}, {"$set": {"note": "x"}}),
+        lambda _: execute("UPDATE workshops SET waiting = waiting + 1"),
     ]
 
     def look() -> None:

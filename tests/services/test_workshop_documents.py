@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rebootcamp.events import rebuild
-from rebootcamp.events.facts import RecordedEvent
+from rebootcamp.events.facts import RecordedEvent, fact_types
+from rebootcamp.events.states import states
 from rebootcamp.events.workshops import (
     WorkshopAttendanceRevoked,
     WorkshopAttended,
@@ -180,6 +181,17 @@ def test_words_of_an_erased_learner_go_with_the_next_delivery(tmp_path: Any) -> 
     assert (shown["answers"], shown["note"], shown["feedback"], shown["rating"]) == ({}, None, None, 4)
     assert len(shown["steps"]) == 3
     assert_stores_agree()
+
+
+def test_every_fact_about_a_registration_has_a_place_in_its_document() -> None:
+    facts = {name for name, kind in fact_types().items() if issubclass(kind, WorkshopFact)}
+    assert facts == {kind.type for kind in EXTRA}
+
+
+@pytest.mark.usefixtures("app")
+def test_every_projection_is_made_by_somebody() -> None:
+    declared = {one["collection"] for one in declarations() if one["projection"]}
+    assert declared == {"history", "progress", "badges"} | {state.collection for state in states()}
 
 
 def test_the_collection_takes_what_the_projector_makes_and_nothing_else() -> None:

@@ -44,7 +44,7 @@ class StepOut(ma.Schema):
     rating = fields.Integer(validate=validate.Range(1, 5))
 
 
-class RegistrationOut(ma.Schema):
+class StayOut(ma.Schema):
     """One stay in a workshop, joined from both stores; `position`: the place in the queue of who waits."""
 
     id = fields.Integer(required=True)
@@ -77,7 +77,7 @@ class AttendedWorkshopOut(ma.Schema):
     status = fields.String(required=True, validate=validate.OneOf(WORKSHOP_STATUSES))
 
 
-class OwnRegistrationOut(RegistrationOut):
+class OwnRegistrationOut(StayOut):
     """A registration with its workshop."""
 
     workshop = fields.Nested(AttendedWorkshopOut, required=True)
@@ -120,7 +120,7 @@ class RegistrationPage(ma.Schema):
 
     workshop = fields.Nested(SeatedWorkshopOut, required=True)
     counts = fields.Nested(RegistrationCounts, required=True)
-    items = fields.List(fields.Nested(RegistrationOut), required=True)
+    items = fields.List(fields.Nested(StayOut), required=True)
     next_cursor = fields.String(required=True, allow_none=True)
     consistency = fields.Nested(RegistrationConsistency, required=True)
 
