@@ -24,7 +24,7 @@ from sqlalchemy.engine import make_url
 from rebootcamp.app import create_app
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
-from rebootcamp.core.errors import Busy, Unauthenticated
+from rebootcamp.core.errors import Busy, StaleEdit, Unauthenticated
 from rebootcamp.core.pages import PageRequest
 from rebootcamp.events.pair import ForeignMongoDatabase
 from rebootcamp.integrations import postgresql_tools
@@ -343,7 +343,27 @@ def test_whoever_writes_last_under_the_lock_is_the_one_who_stays() -> None:
     mongo.collection("comments").delete_one({"_id": left["_id"], "at": left["at"]})
     with pytest.raises(Exception, match="duplicate key"):
         mongo.collection("comments").insert_one(left)
+    assert CommentDocument.remove(["5:2"], left["at"]) == 0
     assert texts() == {"5:2": "Right"}
+
+
+def test_an_edit_waits_for_another_and_then_is_stale(committed_db: Flask, workshop: Workshop, ada: Actor) -> None:
+    one, is_edited = say(ada, workshop), threading.Event()
+
+    def edit() -> None:
+        with transaction():
+            workshops.edit_comment(ada, workshop.id, one, "First", None)
+            is_edited.set()
+            time.sleep(0.4)
+
+    def edit_too() -> None:
+        assert is_edited.wait(10)
+        with pytest.raises(StaleEdit):
+            workshops.edit_comment(ada, workshop.id, one, "Second", None)
+
+    in_threads(committed_db, edit, edit_too)
+    assert versions(ada, workshop, one) == ["Hello", "First"]
+    assert_each_row_has_its_document()
 
 
 def document_of(text: str, comment_id: int = 5, version: int = 2, **fields: Any) -> dict[str, Any]:
