@@ -26,6 +26,7 @@ from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.errors import Busy, StaleEdit, Unauthenticated
 from rebootcamp.core.pages import PageRequest
+from rebootcamp.events.natives import AGE_INDEX, NativeCopy
 from rebootcamp.events.pair import ForeignMongoDatabase
 from rebootcamp.integrations import postgresql_tools
 from rebootcamp.models.mongo import NATIVES
@@ -261,7 +262,12 @@ def test_what_is_written_between_copy_and_switch_is_not_lost(
             is_written.wait(0.7)
 
     def copied() -> bool:
-        return any(mongo.client()[name]["comments"].count_documents({}) for name in rebuilt_names())
+        """Tell whether all is copied and PostgreSQL about to name the new database."""
+        select = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE app_meta%%'"
+        )
+        with db.engine.connect() as connection:
+            return bool(connection.exec_driver_sql(select).scalar())
 
     def make() -> None:
         assert is_held.wait(10)
@@ -280,6 +286,30 @@ def test_what_is_written_between_copy_and_switch_is_not_lost(
     assert [mongo.database_name()] == rebuilt_names()
     assert said(ada, workshop) == ["First, again", "Second"]
     assert_each_row_has_its_document()
+
+
+def test_what_comes_and_goes_while_natives_are_copied_is_so_in_the_copy(workshop: Workshop, ada: Actor) -> None:
+    def put(document: dict[str, Any]) -> None:
+        mongo.collection("comments").insert_one(document)
+
+    fresh, former = mongo.client()["suite_00000000"], mongo.database()
+    apply_schema(fresh)
+    for comment_id in range(1, 5):
+        put(document_of("Before", comment_id, 1, at=clock.now() - timedelta(days=300)))
+    copy = NativeCopy(former, fresh)
+    copy.begin()
+    assert fresh["comments"].count_documents({}) == 4
+    put(document_of("New", 6, 1))
+    # A killed edit's document gave way to another one.
+    mongo.collection("comments").delete_many({"_id": {"$in": ["2:1", "3:1"]}})
+    put(document_of("Another", 2, 1))
+    # A clock that is far behind.
+    put(document_of("Late", 7, 1, at=clock.now() - timedelta(days=30)))
+    note_view(workshop.id, ada.user_id)
+    copy.finish()
+    for name in ("comments", "workshop_views"):
+        assert list(fresh[name].find().sort("_id")) == list(former[name].find().sort("_id"))
+    assert fresh["workshop_views"].count_documents({}) == 1
 
 
 def test_rebuilds_beside_writers_lose_no_text(committed_db: Flask, workshop: Workshop) -> None:
@@ -380,6 +410,13 @@ def test_every_native_of_a_person_goes_with_the_account() -> None:
         if not declared["projection"] and "user_id" in declared["validator"]["$jsonSchema"]["properties"]
     }
     assert {native.collection_name for native in NATIVES} == of_people
+    aged = {
+        declared["collection"]
+        for declared in declarations()
+        for index in declared["indexes"]
+        if index == {"name": AGE_INDEX, "keys": {"at": 1, "_id": 1}}
+    }
+    assert of_people <= aged
 
 
 def test_an_erased_persons_comments_are_gone_when_mongodb_is_back(
