@@ -68,7 +68,7 @@ def ada(workshop: Workshop) -> Actor:
 
 @pytest.fixture
 def workshop() -> Workshop:
-    return make_workshop()
+    return make_workshop(capacity=50)
 
 
 def say(who: Actor, workshop: Workshop, text: str = "Hello") -> int:
