@@ -28,7 +28,7 @@ def trainer(wire: Wire) -> Person:
 @pytest.fixture
 def workshop(trainer: Person) -> Workshop:
     """A workshop of hers."""
-    return make_workshop(trainer.actor)
+    return make_workshop(trainer.actor, capacity=50)
 
 
 @pytest.fixture

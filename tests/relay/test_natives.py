@@ -1,4 +1,4 @@
-"""Native documents: each row has its document, whatever is killed, copied, rebuilt, erased or tidied meanwhile."""
+"""Native documents: each row has its document, whatever is killed, copied or switched meanwhile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from typing import Any
 import psycopg2
 import pytest
 import sqlalchemy as sa
-import time_machine
 from bson import decode_all
 from flask import Flask
 from sqlalchemy.engine import make_url
@@ -24,28 +23,25 @@ from sqlalchemy.engine import make_url
 from rebootcamp.app import create_app
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
-from rebootcamp.core.errors import Busy, Unauthenticated
+from rebootcamp.core.errors import Busy, StaleEdit
 from rebootcamp.core.pages import PageRequest
+from rebootcamp.events.natives import NativeCopy
 from rebootcamp.events.pair import ForeignMongoDatabase
 from rebootcamp.integrations import postgresql_tools
-from rebootcamp.models.mongo import NATIVES
 from rebootcamp.models.mongo.workshops import CommentDocument
 from rebootcamp.models.sql.workshops import Workshop, WorkshopComment
 from rebootcamp.services import workshops
-from rebootcamp.services.erasures import erase_account, replay_erasures
-from rebootcamp.services.jobs import DONE, run_job
 from rebootcamp.services.workshops.looks import forget_noted, note_view
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, barrier, exclusive
-from rebootcamp.storage.mongo import MongoUnavailable
-from rebootcamp.storage.mongo_schema import RESTORING, apply_schema, declarations
+from rebootcamp.storage.mongo_schema import RESTORING, apply_schema
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
-from tests.factories import drain, make_actor
+from tests.factories import make_actor
 from tests.factories.workshops import make_registration, make_workshop
 from tests.relay.slow_way import slow_way
 from tests.relay.test_rebuild import drop_rebuilt, made_anew, rebuilt_names
-from tests.relay.tools import close_breaker, count, execute, fault, in_threads, started, until
+from tests.relay.tools import count, in_threads, until
 from tests.relay.workers import Workers
 from tests.services.backups import Bench
 
@@ -72,7 +68,7 @@ def ada(workshop: Workshop) -> Actor:
 
 @pytest.fixture
 def workshop() -> Workshop:
-    return make_workshop()
+    return make_workshop(capacity=50)
 
 
 def say(who: Actor, workshop: Workshop, text: str = "Hello") -> int:
@@ -261,7 +257,12 @@ def test_what_is_written_between_copy_and_switch_is_not_lost(
             is_written.wait(0.7)
 
     def copied() -> bool:
-        return any(mongo.client()[name]["comments"].count_documents({}) for name in rebuilt_names())
+        """Tell whether all is copied and PostgreSQL about to name the new database."""
+        select = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE app_meta%%'"
+        )
+        with db.engine.connect() as connection:
+            return bool(connection.exec_driver_sql(select).scalar())
 
     def make() -> None:
         assert is_held.wait(10)
@@ -280,6 +281,30 @@ def test_what_is_written_between_copy_and_switch_is_not_lost(
     assert [mongo.database_name()] == rebuilt_names()
     assert said(ada, workshop) == ["First, again", "Second"]
     assert_each_row_has_its_document()
+
+
+def test_what_comes_and_goes_while_natives_are_copied_is_so_in_the_copy(workshop: Workshop, ada: Actor) -> None:
+    def put(document: dict[str, Any]) -> None:
+        mongo.collection("comments").insert_one(document)
+
+    fresh, former = mongo.client()["suite_00000000"], mongo.database()
+    apply_schema(fresh)
+    for comment_id in range(1, 5):
+        put(document_of("Before", comment_id, 1, at=clock.now() - timedelta(days=300)))
+    copy = NativeCopy(former, fresh)
+    copy.begin()
+    assert fresh["comments"].count_documents({}) == 4
+    put(document_of("New", 6, 1))
+    # A killed edit's document gave way to another one.
+    mongo.collection("comments").delete_many({"_id": {"$in": ["2:1", "3:1"]}})
+    put(document_of("Another", 2, 1))
+    # A clock that is far behind.
+    put(document_of("Late", 7, 1, at=clock.now() - timedelta(days=30)))
+    note_view(workshop.id, ada.user_id)
+    copy.finish()
+    for name in ("comments", "workshop_views"):
+        assert list(fresh[name].find().sort("_id")) == list(former[name].find().sort("_id"))
+    assert fresh["workshop_views"].count_documents({}) == 1
 
 
 def test_rebuilds_beside_writers_lose_no_text(committed_db: Flask, workshop: Workshop) -> None:
@@ -343,7 +368,27 @@ def test_whoever_writes_last_under_the_lock_is_the_one_who_stays() -> None:
     mongo.collection("comments").delete_one({"_id": left["_id"], "at": left["at"]})
     with pytest.raises(Exception, match="duplicate key"):
         mongo.collection("comments").insert_one(left)
+    assert CommentDocument.remove(["5:2"], left["at"]) == 0
     assert texts() == {"5:2": "Right"}
+
+
+def test_an_edit_waits_for_another_and_then_is_stale(committed_db: Flask, workshop: Workshop, ada: Actor) -> None:
+    one, is_edited = say(ada, workshop), threading.Event()
+
+    def edit() -> None:
+        with transaction():
+            workshops.edit_comment(ada, workshop.id, one, "First", None)
+            is_edited.set()
+            time.sleep(0.4)
+
+    def edit_too() -> None:
+        assert is_edited.wait(10)
+        with pytest.raises(StaleEdit):
+            workshops.edit_comment(ada, workshop.id, one, "Second", None)
+
+    in_threads(committed_db, edit, edit_too)
+    assert versions(ada, workshop, one) == ["Hello", "First"]
+    assert_each_row_has_its_document()
 
 
 def document_of(text: str, comment_id: int = 5, version: int = 2, **fields: Any) -> dict[str, Any]:
@@ -351,162 +396,3 @@ def document_of(text: str, comment_id: int = 5, version: int = 2, **fields: Any)
     ids = {"_id": f"{comment_id}:{version}", "comment_id": comment_id, "version": version}
     values = {"workshop_id": 1, "user_id": 1, "allow_list": 1, "at": clock.now(), **fields}
     return {**ids, **values, "text": text, "hash": hashlib.sha256(text.encode()).hexdigest()}
-
-
-def test_every_native_of_a_person_goes_with_the_account() -> None:
-    of_people = {
-        declared["collection"]
-        for declared in declarations()
-        if not declared["projection"] and "user_id" in declared["validator"]["$jsonSchema"]["properties"]
-    }
-    assert {native.collection_name for native in NATIVES} == of_people
-
-
-def test_an_erased_persons_comments_are_gone_when_mongodb_is_back(
-    committed_db: Flask, workshop: Workshop, ada: Actor, tmp_path: Path
-) -> None:
-    bob, log = make_actor(), tmp_path / "erasures.jsonl"
-    make_registration(workshop, bob)
-    kept, erased = say(bob, workshop, "Kept"), say(ada, workshop, "Erased")
-    workshops.edit_comment(ada, workshop.id, erased, "Erased, too", None)
-    execute("UPDATE workshop_comments SET moderation_reason = 'Ada, be kind' WHERE user_id = :id", id=ada.user_id)
-    note_view(workshop.id, ada.user_id)
-    note_view(workshop.id, bob.user_id)
-    drain()
-    with fault(failCommands=["find", "insert", "update", "delete"], errorCode=91):
-        assert erase_account(ada.user_id, log) is True
-        assert count(WorkshopComment) == 2
-        with pytest.raises(MongoUnavailable):
-            drain()
-    close_breaker(committed_db)
-    assert len(texts()) == 3
-    drain()
-    assert_gone(ada, {f"{kept}:1": "Kept"}, bob)
-    # As a restored backup brings it all back.
-    execute("UPDATE users SET erased_at = NULL, is_active = true WHERE id = :id", id=ada.user_id)
-    execute("UPDATE workshop_comments SET state = 'visible', moderation_reason = 'Ada!' WHERE id = :id", id=erased)
-    CommentDocument.put(document_of("Erased", erased, 1, user_id=ada.user_id))
-    assert replay_erasures(log) == 1
-    drain()
-    assert_gone(ada, {f"{kept}:1": "Kept"}, bob)
-
-
-def assert_gone(who: Actor, kept: dict[str, str], other: Actor) -> None:
-    db.session.remove()
-    columns = WorkshopComment.state, WorkshopComment.moderation_reason
-    rows = db.session.execute(sa.select(*columns).where(WorkshopComment.user_id == who.user_id)).all()
-    assert [tuple(row) for row in rows] == [("deleted", None)]
-    assert texts() == kept
-    assert mongo.collection("workshop_views").distinct("user_id") == [other.user_id]
-
-
-def test_what_is_being_said_during_an_erasure_is_erased_with_the_rest(
-    committed_db: Flask, workshop: Workshop, ada: Actor, tmp_path: Path
-) -> None:
-    is_said = threading.Event()
-
-    def write() -> None:
-        with transaction():
-            say(ada, workshop)
-            is_said.set()
-            time.sleep(0.4)
-
-    def erase() -> None:
-        assert is_said.wait(10)
-        erase_account(ada.user_id, tmp_path / "erasures.jsonl")
-
-    in_threads(committed_db, write, erase)
-    drain()
-    db.session.remove()
-    assert db.session.scalars(sa.select(WorkshopComment.state)).all() == ["deleted"]
-    assert texts() == {}
-
-
-def test_who_is_erased_meanwhile_says_nothing(
-    committed_db: Flask, workshop: Workshop, ada: Actor, tmp_path: Path
-) -> None:
-    is_erased = threading.Event()
-
-    def erase() -> None:
-        with transaction():
-            erase_account(ada.user_id, tmp_path / "erasures.jsonl")
-            is_erased.set()
-            time.sleep(0.4)
-
-    def write() -> None:
-        assert is_erased.wait(10)
-        with pytest.raises(Unauthenticated):
-            say(ada, workshop)
-
-    in_threads(committed_db, erase, write)
-    assert (count(WorkshopComment), texts()) == (0, {})
-
-
-def tidied(**time_later: float) -> dict[str, int]:
-    """Run the job some time from now."""
-    with time_machine.travel(clock.now() + timedelta(**time_later), tick=True):
-        outcome = run_job("workshop-log")
-    assert (outcome.state, outcome.error) == (DONE, None)
-    db.session.remove()
-    return dict(outcome.counts or {})
-
-
-def test_the_job_removes_what_no_comment_counts(workshop: Workshop, ada: Actor) -> None:
-    one, two = say(ada, workshop, "One"), say(ada, workshop, "Two")
-    workshops.edit_comment(ada, workshop.id, one, "One, again", None)
-    workshops.delete_comment(ada, workshop.id, two)
-    for orphan in (document_of("No row", 900, 1), document_of("Killed", one, 3), document_of("Gone", two, 2)):
-        CommentDocument.put(orphan)
-    kept = {f"{one}:1": "One", f"{one}:2": "One, again"}
-    assert tidied(hours=23) == {"views": 0, "texts": 2, "orphans": 0}
-    assert texts() == {**kept, "900:1": "No row", f"{one}:3": "Killed"}
-    assert tidied(hours=25) == {"views": 0, "texts": 0, "orphans": 2}
-    assert texts() == kept
-    CommentDocument.put(document_of("Came back", two, 1))
-    assert tidied(hours=25) == {"views": 0, "texts": 0, "orphans": 1}
-    assert_each_row_has_its_document()
-
-
-def test_a_job_killed_between_texts_and_rows_is_completed_by_the_next(
-    committed_db: Flask, workshop: Workshop, ada: Actor
-) -> None:
-    workshops.delete_comment(ada, workshop.id, say(ada, workshop))
-    command = ("jobs", "run", "workshop-log")
-    with started(committed_db, *command, TEST_FAILPOINTS="workshop_log.texts_removed") as killed:
-        assert killed.wait(30) == -signal.SIGKILL
-    assert texts() == {}
-    until(lambda: tidied()["texts"] == 0)
-    assert db.session.scalars(sa.select(WorkshopComment.text_hash)).all() == [b""]
-
-
-def test_views_are_noted_once_a_day_and_kept_for_a_year(workshop: Workshop, ada: Actor) -> None:
-    for _ in range(3):
-        note_view(workshop.id, ada.user_id)
-        forget_noted()
-    with time_machine.travel(clock.now() + timedelta(days=1), tick=True):
-        note_view(workshop.id, ada.user_id)
-    today = mongo.collection("workshop_views").find_one({}, sort=[("at", 1)])
-    assert today is not None
-    assert today["_id"] == f"{workshop.id}:{ada.user_id}:{today['at']:%Y-%m-%d}"
-    assert mongo.collection("workshop_views").count_documents({}) == 2
-    assert tidied(days=364, hours=23)["views"] == 0
-    assert tidied(days=365, hours=1)["views"] == 1
-    assert mongo.collection("workshop_views").count_documents({}) == 1
-
-
-def test_a_view_never_fails_nor_keeps_a_reader_waiting(committed_db: Flask, workshop: Workshop, ada: Actor) -> None:
-    mongo.database_name()
-    began = time.monotonic()
-    with fault(failCommands=["insert"], blockConnection=True, blockTimeMS=3000):
-        for _ in range(5):
-            note_view(workshop.id, ada.user_id)
-        assert time.monotonic() - began < 2
-    close_breaker(committed_db)
-    with fault(failCommands=["insert"], errorCode=121):
-        note_view(workshop.id, ada.user_id)
-    assert mongo.collection("workshop_views").count_documents({}) <= 1
-    note_view(workshop.id, ada.user_id)
-    mongo.collection("workshop_views").delete_many({})
-    # It is known here that this was noted.
-    note_view(workshop.id, ada.user_id)
-    assert mongo.collection("workshop_views").count_documents({}) == 0

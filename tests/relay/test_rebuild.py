@@ -227,7 +227,14 @@ def test_rebuild_copies_what_no_event_tells() -> None:
 
 @pytest.mark.parametrize(
     "failpoint",
-    ["rebuild.mended", "rebuild.created", "rebuild.replayed", "rebuild.caught_up", "rebuild.before_switch"],
+    [
+        "rebuild.mended",
+        "rebuild.created",
+        "rebuild.replayed",
+        "rebuild.natives_copied",
+        "rebuild.caught_up",
+        "rebuild.before_switch",
+    ],
 )
 def test_killed_before_the_switch_the_former_pair_stays(workers: Workers, failpoint: str) -> None:
     (ada, *_) = told_stories()

@@ -23,6 +23,7 @@ from rebootcamp.core.errors import DomainError, Kind
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.languages import Text
 from rebootcamp.events.catalogue import badge_fields
+from rebootcamp.events.natives import META, NativeCopy
 from rebootcamp.events.pair import require_pair
 from rebootcamp.events.relay import revive
 from rebootcamp.events.replay import Incomplete, Replay
@@ -33,7 +34,7 @@ from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, DDL, REBUILD, REPAIR, exclusive, hold
 from rebootcamp.storage.mongo import Doc
-from rebootcamp.storage.mongo_schema import apply_schema, declarations, is_passing, undeclared
+from rebootcamp.storage.mongo_schema import apply_schema, undeclared
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.statements import fetch_one
 from rebootcamp.storage.transactions import transaction
@@ -46,7 +47,6 @@ MONGO_SECONDS: Final = 60
 FEW: Final = 50
 ROUNDS: Final = 20
 
-META: Final = "meta"
 # Marks in `meta`, beside the identity. The first is there from the first write to the end of a rebuild.
 IDENTITY, UNFINISHED, FORMER = "store", "rebuild", "former"
 
@@ -103,12 +103,15 @@ def rebuild(told: Told) -> Rebuilt:
         fresh = _create(former)
         replay = Replay(connection, fresh, lambda done: told("events replayed", done))
         replay.run()
+        natives = NativeCopy(former, fresh)
+        natives.begin()
+        failpoint("rebuild.natives_copied")
         for _ in range(ROUNDS):
             if replay.catch_up() <= FEW:
                 break
         events, learners = _verify(replay, fresh)
         failpoint("rebuild.caught_up")
-        revived = _switch(replay, former, fresh)
+        revived = _switch(replay, natives, former, fresh)
         failpoint("rebuild.switched")
         mongo.follow(fresh.name)
         sweep()
@@ -175,7 +178,7 @@ def _verify(replay: Replay, fresh: Database[Doc]) -> tuple[int, int]:
     return replay.verify()
 
 
-def _switch(replay: Replay, former: Database[Doc], fresh: Database[Doc]) -> int:
+def _switch(replay: Replay, natives: NativeCopy, former: Database[Doc], fresh: Database[Doc]) -> int:
     """Let PostgreSQL name the new database; the barrier and the commit are of one transaction, so of one life."""
     with transaction() as session:
         allow_minutes(session)
@@ -187,7 +190,7 @@ def _switch(replay: Replay, former: Database[Doc], fresh: Database[Doc]) -> int:
         with mongo.guarded(), pymongo.timeout(MONGO_SECONDS):
             if documents:
                 fresh[BadgeDocument.collection_name].insert_many(documents)
-            _copy_natives(former, fresh)
+            natives.finish()
             fresh[META].insert_one(_mark(IDENTITY, former))
         failpoint("rebuild.before_switch")
         # Tags of answers that showed what was broken must not live on, so the rules count as changed.
@@ -196,17 +199,6 @@ def _switch(replay: Replay, former: Database[Doc], fresh: Database[Doc]) -> int:
         if cast(CursorResult[Any], session.execute(named.values(values))).rowcount != 1:
             raise RebuildRuns
         return revive(session)
-
-
-def _copy_natives(former: Database[Doc], fresh: Database[Doc]) -> None:
-    """Copy what no event tells, inside the server; the barrier holds off whoever writes natives.
-
-    What nobody declared is somebody's, and goes along.
-    """
-    left_out = {META} | {declared["collection"] for declared in declarations() if declared["projection"]}
-    for name in former.list_collection_names():
-        if name not in left_out and not is_passing(name):
-            former[name].aggregate([{"$merge": {"into": {"db": fresh.name, "coll": name}, "whenMatched": "replace"}}])
 
 
 def _base(name: str) -> str:
