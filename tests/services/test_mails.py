@@ -158,9 +158,12 @@ def test_a_server_that_is_down_is_waited_for_and_the_mail_keeps_its_name(authori
     assert (mail.attempts, mail.reason) == (1, "451 4.3.0 try again")
     with running_server(authority, first.port) as second:
         assert send_due(office) == Round(sent=1)
+    first_name = first.office.attempted[0]["Message-ID"]
     store = current_app.test_cli_runner().invoke(args=["mongo-init"]).output.split()[-1]
     (message,) = second.office.mails
-    assert message["Message-ID"] == f"<mail.{mail.id}.{store}@learn.example.org>"
+    queued = int(mail.created_at.timestamp() * 1000)
+    assert message["Message-ID"] == f"<mail.{mail.id}.{queued}.{store}@learn.example.org>"
+    assert message["Message-ID"] == first_name
     assert all_mails()[0].attempts == 2
 
 

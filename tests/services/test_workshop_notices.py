@@ -332,9 +332,10 @@ def test_hostile_words_stay_words(language: str) -> None:
 
 
 def test_a_calendar_goes_with_confirmations() -> None:
-    writers = composers(lambda row, language: f"BEGIN:VCALENDAR\r\nX-ID:{row['id']}:{language}\r\nEND:VCALENDAR\r\n")
+    writers = composers(lambda *who: f"BEGIN:VCALENDAR\r\nX-WHO:{who}\r\nEND:VCALENDAR\r\n")
     workshop = make_workshop(slug="été")
-    stay(make_actor(locale="fr"), workshop)
+    ada = make_actor(locale="fr")
+    stay(ada, workshop)
     mail = outbox.claim()
     assert mail is not None
     letter = writers[mail.kind](mail)
@@ -342,5 +343,6 @@ def test_a_calendar_goes_with_confirmations() -> None:
     message = message_from_bytes(mails.write(mail, letter, HEAD).as_bytes(), policy=policy.default)
     (attached,) = message.iter_attachments()  # type: ignore[attr-defined]
     assert (attached.get_content_type(), attached.get_filename()) == ("text/calendar", "été.ics")
+    who = (ada.user_id, workshop.id, "fr")
     assert attached["Content-Type"].params["method"] == "PUBLISH"
-    assert attached.get_content() == f"BEGIN:VCALENDAR\r\nX-ID:{workshop.id}:fr\r\nEND:VCALENDAR\r\n"
+    assert attached.get_content() == f"BEGIN:VCALENDAR\r\nX-WHO:{who}\r\nEND:VCALENDAR\r\n"

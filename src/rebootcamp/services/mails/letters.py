@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from typing import Any, Final
 
@@ -23,6 +23,19 @@ _TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+class _Policy(EmailPolicy):
+    """Headers in short lines, but for the name of the mail: not every program finds one on a second line."""
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        """Return the header as it is sent."""
+        if name.lower() == "message-id":
+            return f"{name}: {value}{self.linesep}".encode("ascii")
+        return super().fold_binary(name, value)
+
+
+_POLICY: Final = _Policy(linesep="\r\n")
 
 
 @dataclass(frozen=True)
@@ -122,15 +135,20 @@ def write(mail: WaitingMail, letter: Letter, head: Letterhead) -> EmailMessage:
 
 
 def _addressed(mail: WaitingMail, letter: Letter, head: Letterhead, subject: Any) -> EmailMessage:
-    message, domain = EmailMessage(policy=SMTP), head.address.domain
+    message, domain = EmailMessage(policy=_POLICY), head.address.domain
     message["From"] = head.address
     message["To"] = _address(_one_line(mail.display_name), mail.email)
     message["Subject"] = subject
     message["Date"] = format_datetime(clock.now())
-    message["Message-ID"] = f"<mail.{mail.id}.{mail.store_id}@{domain}>"
+    message["Message-ID"] = f"<mail.{mail.id}.{_moment(mail)}.{mail.store_id}@{domain}>"
     message["List-Id"] = f"<{letter.topic}.{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     return message
+
+
+def _moment(mail: WaitingMail) -> int:
+    """Return when the mail was queued: after a restore another one may have its number, and needs a name of its own."""
+    return int(mail.created_at.timestamp() * 1000)
 
 
 def _address(name: str, address: str) -> Address:
