@@ -354,5 +354,6 @@ def test_a_calendar_goes_with_confirmations() -> None:
     (attached,) = message.iter_attachments()  # type: ignore[attr-defined]
     assert (attached.get_content_type(), attached.get_filename()) == ("text/calendar", "été.ics")
     who = (ada.user_id, workshop.id, "fr")
-    assert attached["Content-Type"].params["method"] == "PUBLISH"
+    # A calendar without METHOD must not be said to have one (RFC 6047, 2.4).
+    assert dict(attached["Content-Type"].params) == {"charset": "utf-8"}
     assert attached.get_content() == f"BEGIN:VCALENDAR\r\nX-WHO:{who}\r\nEND:VCALENDAR\r\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
@@ -40,12 +40,11 @@ _POLICY: Final = _Policy(linesep="\r\n")
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file of text that goes with a mail; `parameters` belong to its content type."""
+    """A file of text that goes with a mail."""
 
     name: str
     subtype: str
     text: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,6 @@ def write(mail: WaitingMail, letter: Letter, head: Letterhead) -> EmailMessage:
             charset="utf-8",
             cte="base64",
             filename=attached.name,
-            params=dict(attached.parameters),
         )
     # Last: what makes a message of parts moves such headers into the first one.
     message["Content-Language"] = mail.language

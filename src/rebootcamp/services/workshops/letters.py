@@ -62,9 +62,8 @@ def _compose(mail: WaitingMail, calendar: Calendar | None) -> Letter | Pointless
         return Pointless(objection)
     language, attachments = mail.language, list[Attachment]()
     if calendar is not None and mail.kind in _CONFIRMATIONS and row["has_seat"]:
-        parameters = {"method": "PUBLISH"}
         text = calendar(mail.user_id, row["id"], language)
-        attachments = [Attachment(f"{row['slug']}.ics", "calendar", text, parameters)]
+        attachments = [Attachment(f"{row['slug']}.ics", "calendar", text)]
     until = row["offered_until"]
     values = {
         **mail.data,
