@@ -35,6 +35,7 @@ QUOTED = "post%40office:p%40ss%20word%2F1"
 class Office:
     """What the server took, and how it answers: by command, by recipient; `hangs`: not, while it is set."""
 
+    attempted: list[EmailMessage] = field(default_factory=list)
     mails: list[EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
@@ -67,11 +68,12 @@ class Office:
     async def handle_DATA(self, server: Any, session: Session, envelope: Envelope) -> str:  # noqa: N802
         while self.hangs.is_set():
             await asyncio.sleep(0.02)
-        if "DATA" in self.answers:
-            return self.answers["DATA"]
         content = envelope.content
         assert isinstance(content, bytes)
-        self.mails.append(email.message_from_bytes(content, policy=email.policy.default))
+        self.attempted.append(email.message_from_bytes(content, policy=email.policy.default))
+        if "DATA" in self.answers:
+            return self.answers["DATA"]
+        self.mails.append(self.attempted[-1])
         self.recipients += envelope.rcpt_tos
         return "250 OK"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -23,7 +24,7 @@ from tests.factories import make_actor
 from tests.factories.mails import all_mails, stay
 from tests.factories.workshops import make_workshop
 from tests.mail_servers import Authority, RunningServer, make_authority, running_server
-from tests.relay.tools import execute
+from tests.relay.tools import execute, in_threads
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 
@@ -120,6 +121,18 @@ def test_one_connection_serves_the_whole_batch(server: RunningServer) -> None:
     assert server.office.connections == 1
 
 
+def test_parallel_senders_send_each_mail_once(committed_db: Flask, server: RunningServer) -> None:
+    _, addresses = register(*(f"person-{number}" for number in range(8)))
+    office, gate = office_at(server.url()), threading.Barrier(3)
+
+    def work() -> int:
+        gate.wait(10)
+        return send_due(office).sent
+
+    assert sum(in_threads(committed_db, work, work, work)) == 8
+    assert sorted(server.office.recipients) == sorted(addresses)
+
+
 @pytest.mark.parametrize("credentials", ["post%40office:wrong", "nobody:p%40ss%20word%2F1", "post%40office:d%C3%A9"])
 def test_a_wrong_password_burns_nobodys_attempts(server: RunningServer, credentials: str) -> None:
     register("ada", "bob")
@@ -158,9 +171,12 @@ def test_a_server_that_is_down_is_waited_for_and_the_mail_keeps_its_name(authori
     assert (mail.attempts, mail.reason) == (1, "451 4.3.0 try again")
     with running_server(authority, first.port) as second:
         assert send_due(office) == Round(sent=1)
+    first_name = first.office.attempted[0]["Message-ID"]
     store = current_app.test_cli_runner().invoke(args=["mongo-init"]).output.split()[-1]
     (message,) = second.office.mails
-    assert message["Message-ID"] == f"<mail.{mail.id}.{store}@learn.example.org>"
+    queued = int(mail.created_at.timestamp() * 1000)
+    assert message["Message-ID"] == f"<mail.{mail.id}.{queued}.{store}@learn.example.org>"
+    assert message["Message-ID"] == first_name
     assert all_mails()[0].attempts == 2
 
 

@@ -17,15 +17,19 @@ from flask import Flask
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
 from rebootcamp.core.mails import MAIL_KINDS
+from rebootcamp.events import journal
 from rebootcamp.models.sql.mails import Mail
 from rebootcamp.models.sql.workshops import Workshop
 from rebootcamp.services import mails
+from rebootcamp.services.challenges import goals
 from rebootcamp.services.erasures import erase_account
+from rebootcamp.services.gamification import engine
 from rebootcamp.services.mails import Letterhead, Pointless, outbox
-from rebootcamp.services.workshops import CANCELLED, CHANGED, announce, remind
+from rebootcamp.services.workshops import CANCELLED, CHANGED, announce, notices, remind
 from rebootcamp.services.workshops.letters import composers
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
+from tests.controllers.test_statement_counts import Cost, count_on, watched
 from tests.factories import make_actor
 from tests.factories.mails import all_mails, edit, leave, offer, promote, stay
 from tests.factories.workshops import make_workshop
@@ -97,23 +101,29 @@ def test_each_event_of_a_registration_causes_one_mail() -> None:
     assert all(set(mail.data) <= known for mail in all_mails())
 
 
-def test_queueing_a_mail_costs_no_statement_of_its_own() -> None:
-    ada, workshop = make_actor(), make_workshop()
-    sent: list[str] = []
-
-    def count(*arguments: Any) -> None:
-        sent.append(arguments[2])
-
+def test_queueing_a_mail_costs_no_round_trip() -> None:
+    everything = [engine.Engine, goals.Goals, notices.Notices]
+    workshop, costs = make_workshop(capacity=9), list[list[str]]()
+    # Rules and curve are remembered from the first one on.
     stay(make_actor(), workshop)
-    for engine in db.engines.values():
-        sa.event.listen(engine, "before_cursor_execute", count)
+    execute("DELETE FROM mails")
+    for connections in db.engines.values():
+        sa.event.listen(connections, "checkout", count_on)
     try:
-        stay(ada, workshop)
+        for reactions, actor in ((everything[:2], make_actor()), (everything, make_actor())):
+            journal.subscribe(reactions)
+            watched.cost = Cost()
+            stay(actor, workshop)
+            costs.append(watched.cost.sql)
     finally:
-        for engine in db.engines.values():
-            sa.event.remove(engine, "before_cursor_execute", count)
-    assert not [statement for statement in sent if "mails" in statement]
-    assert kinds() == ["registered", "registered"]
+        watched.cost = None
+        journal.subscribe(everything)
+        for connections in db.engines.values():
+            sa.event.remove(connections, "checkout", count_on)
+    without, with_mail = costs
+    assert len(with_mail) == len(without) > 2
+    assert sum(sent.count("EXECUTE") for sent in with_mail) == sum(sent.count("EXECUTE") for sent in without) + 1
+    assert kinds() == ["registered"]
 
 
 def test_who_leaves_with_the_account_gets_no_mail() -> None:
@@ -332,9 +342,10 @@ def test_hostile_words_stay_words(language: str) -> None:
 
 
 def test_a_calendar_goes_with_confirmations() -> None:
-    writers = composers(lambda row, language: f"BEGIN:VCALENDAR\r\nX-ID:{row['id']}:{language}\r\nEND:VCALENDAR\r\n")
+    writers = composers(lambda *who: f"BEGIN:VCALENDAR\r\nX-WHO:{who}\r\nEND:VCALENDAR\r\n")
     workshop = make_workshop(slug="été")
-    stay(make_actor(locale="fr"), workshop)
+    ada = make_actor(locale="fr")
+    stay(ada, workshop)
     mail = outbox.claim()
     assert mail is not None
     letter = writers[mail.kind](mail)
@@ -342,5 +353,7 @@ def test_a_calendar_goes_with_confirmations() -> None:
     message = message_from_bytes(mails.write(mail, letter, HEAD).as_bytes(), policy=policy.default)
     (attached,) = message.iter_attachments()  # type: ignore[attr-defined]
     assert (attached.get_content_type(), attached.get_filename()) == ("text/calendar", "été.ics")
-    assert attached["Content-Type"].params["method"] == "PUBLISH"
-    assert attached.get_content() == f"BEGIN:VCALENDAR\r\nX-ID:{workshop.id}:fr\r\nEND:VCALENDAR\r\n"
+    who = (ada.user_id, workshop.id, "fr")
+    # A calendar without METHOD must not be said to have one (RFC 6047, 2.4).
+    assert dict(attached["Content-Type"].params) == {"charset": "utf-8"}
+    assert attached.get_content() == f"BEGIN:VCALENDAR\r\nX-WHO:{who}\r\nEND:VCALENDAR\r\n"

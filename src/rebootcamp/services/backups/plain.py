@@ -44,8 +44,11 @@ MONGO_FORMAT, MONGO_VERSION = "rebootcamp-mongo", 1
 CANONICAL: Final = json_util.CANONICAL_JSON_OPTIONS.with_options(tz_aware=True)
 IDENTITY, STORE = "meta", "store"
 LOAD_SECONDS: Final = 600
-# Secrets of devices, remembered answers, wrong ones, and marks of backups that these files are not.
-LEFT_OUT: Final = frozenset({"refresh_tokens", "idempotency_keys", "answer_attempts", BackupMark.__tablename__})
+# Secrets of devices, remembered answers, wrong ones, mails that a copy must not send again, and marks of backups that
+# these files are not.
+LEFT_OUT: Final = frozenset(
+    {"refresh_tokens", "idempotency_keys", "answer_attempts", "mails", BackupMark.__tablename__}
+)
 # A random key and the exact versions would differ at each run; older psql does not know \restrict.
 NOISE: Final = re.compile(r"^(\\(un)?restrict|-- Dumped (from|by)) .*\n", re.MULTILINE)
 HEADER: Final = (

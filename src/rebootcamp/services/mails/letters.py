@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from typing import Any, Final
 
@@ -25,14 +25,26 @@ _TEMPLATES: Final = Environment(
 )
 
 
+class _Policy(EmailPolicy):
+    """Headers in short lines, but for the name of the mail: not every program finds one on a second line."""
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        """Return the header as it is sent."""
+        if name.lower() == "message-id":
+            return f"{name}: {value}{self.linesep}".encode("ascii")
+        return super().fold_binary(name, value)
+
+
+_POLICY: Final = _Policy(linesep="\r\n")
+
+
 @dataclass(frozen=True)
 class Attachment:
-    """A file of text that goes with a mail; `parameters` belong to its content type."""
+    """A file of text that goes with a mail."""
 
     name: str
     subtype: str
     text: str
-    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,6 @@ def write(mail: WaitingMail, letter: Letter, head: Letterhead) -> EmailMessage:
             charset="utf-8",
             cte="base64",
             filename=attached.name,
-            params=dict(attached.parameters),
         )
     # Last: what makes a message of parts moves such headers into the first one.
     message["Content-Language"] = mail.language
@@ -122,15 +133,20 @@ def write(mail: WaitingMail, letter: Letter, head: Letterhead) -> EmailMessage:
 
 
 def _addressed(mail: WaitingMail, letter: Letter, head: Letterhead, subject: Any) -> EmailMessage:
-    message, domain = EmailMessage(policy=SMTP), head.address.domain
+    message, domain = EmailMessage(policy=_POLICY), head.address.domain
     message["From"] = head.address
     message["To"] = _address(_one_line(mail.display_name), mail.email)
     message["Subject"] = subject
     message["Date"] = format_datetime(clock.now())
-    message["Message-ID"] = f"<mail.{mail.id}.{mail.store_id}@{domain}>"
+    message["Message-ID"] = f"<mail.{mail.id}.{_moment(mail)}.{mail.store_id}@{domain}>"
     message["List-Id"] = f"<{letter.topic}.{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     return message
+
+
+def _moment(mail: WaitingMail) -> int:
+    """Return when the mail was queued: after a restore another one may have its number, and needs a name of its own."""
+    return int(mail.created_at.timestamp() * 1000)
 
 
 def _address(name: str, address: str) -> Address:

@@ -38,8 +38,9 @@ _CLAIM: Final = f"""
         ORDER BY next_attempt_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
     UPDATE mails SET attempts = mails.attempts + 1, next_attempt_at = %(until)s::timestamptz
     FROM due CROSS JOIN app_meta m, users u WHERE mails.id = due.id AND u.id = mails.user_id
-    RETURNING mails.id, mails.kind, mails.data, mails.attempts, mails.user_id, m.store_id::text AS store_id,
-        u.email, u.display_name, u.locale AS language, u.is_active, u.erased_at IS NOT NULL AS is_erased"""  # noqa: S608
+    RETURNING mails.id, mails.kind, mails.data, mails.created_at, mails.attempts, mails.user_id,
+        m.store_id::text AS store_id, u.email, u.display_name, u.locale AS language, u.is_active,
+        u.erased_at IS NOT NULL AS is_erased"""  # noqa: S608
 
 _IS_DUE: Final = f"SELECT 1 FROM mails WHERE {WAITS} AND next_attempt_at <= %(now)s::timestamptz LIMIT 1"  # noqa: S608
 
@@ -74,6 +75,7 @@ class WaitingMail:
     id: int
     kind: str
     data: Mapping[str, Any]
+    created_at: datetime
     attempts: int
     user_id: int
     store_id: str

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from rebootcamp.config import Settings
-from rebootcamp.core.errors import DomainError
+from rebootcamp.core.errors import DomainError, Kind
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.core.turns import IsOver, never
 from rebootcamp.integrations.mail import (
@@ -63,8 +63,10 @@ def run_sender(office: PostOffice, stop: threading.Event) -> None:
     pause = POLL_SECONDS
     while not stop.is_set():
         try:
-            send_due(office, stop.is_set)
+            done = send_due(office, stop.is_set)
             pause = POLL_SECONDS
+            if any(vars(done).values()):
+                log.info("mails.handled", **vars(done))
         except (MailUnavailable, MailInterrupted, DomainError) as error:
             detail = error.detail_in("en") if isinstance(error, DomainError) else str(error)
             log.warning("mails.waiting", reason=type(error).__name__, detail=detail, seconds=pause)
@@ -110,10 +112,10 @@ def _written(office: PostOffice, mail: WaitingMail) -> EmailMessage | Pointless 
     try:
         letter = compose(mail)
         return letter if isinstance(letter, Pointless) else write(mail, letter, office.head)
-    except DomainError:
-        # PostgreSQL is away; whoever takes the mail when the lease is over has more luck.
-        raise
     except Exception as error:
+        if isinstance(error, DomainError) and error.kind is Kind.UNAVAILABLE:
+            # PostgreSQL is away; whoever takes the mail when the lease is over has more luck.
+            raise
         log.exception("mails.unwritable", mail_id=mail.id, kind=mail.kind)
         return f"could not be written: {type(error).__name__}"
 

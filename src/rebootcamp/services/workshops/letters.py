@@ -23,7 +23,7 @@ from rebootcamp.storage.statements import fetch_one
 # The workshop as it is now, with the reader's present stay, if there is one.
 _FACTS: Final = """
     SELECT w.id, w.status, w.translations, w.starts_at, w.ends_at, w.timezone, w.place, w.link, w.cancel_reason,
-        w.slug, w.version, w.updated_at, t.display_name AS trainer,
+        w.slug, t.display_name AS trainer,
         r.id AS registration_id, r.status AS registration, r.offered_until,
         r.status IN ('registered', 'attended') IS TRUE AS has_seat,
         (SELECT count(*) + 1 FROM workshop_registrations q
@@ -43,8 +43,8 @@ _TOPIC: Final = "workshops"
 # After these, the workshop stands in the reader's calendar.
 _CONFIRMATIONS: Final = ("workshop_registered", "workshop_promoted", "workshop_changed")
 
-# Returns the iCalendar file of a workshop, in a language; the row is that of `_FACTS`.
-Calendar = Callable[[Row, str], str]
+# Returns the iCalendar file of a workshop as a learner sees it: ids of both, and a language.
+Calendar = Callable[[int, int, str], str]
 Objection = Callable[[WaitingMail, Row, datetime], str | None]
 
 
@@ -62,8 +62,8 @@ def _compose(mail: WaitingMail, calendar: Calendar | None) -> Letter | Pointless
         return Pointless(objection)
     language, attachments = mail.language, list[Attachment]()
     if calendar is not None and mail.kind in _CONFIRMATIONS and row["has_seat"]:
-        parameters = {"method": "PUBLISH"}
-        attachments = [Attachment(f"{row['slug']}.ics", "calendar", calendar(row, language), parameters)]
+        text = calendar(mail.user_id, row["id"], language)
+        attachments = [Attachment(f"{row['slug']}.ics", "calendar", text)]
     until = row["offered_until"]
     values = {
         **mail.data,

@@ -27,8 +27,7 @@ from rebootcamp.services.mails import NewMail, queue_selected, queueing
 from rebootcamp.storage.statements import Statement
 from rebootcamp.storage.transactions import transaction
 
-CHANGED, CANCELLED = "changed", "cancelled"
-_REMINDER: Final = "reminder"
+CHANGED, CANCELLED, REMINDER = "workshop_changed", "workshop_cancelled", "workshop_reminder"
 _KINDS: Final = {
     WorkshopRegistered: "workshop_registered",
     WorkshopWaitlisted: "workshop_waitlisted",
@@ -94,7 +93,7 @@ def _remind_of_next() -> bool:
         if workshop is None:
             return False
         # A statement of its own: it sees whoever registered before the lock.
-        _queue(session, workshop, _REMINDER, clock.iso(workshop.starts_at), ("registered",))
+        _queue(session, workshop, REMINDER, clock.iso(workshop.starts_at), ("registered",))
         failpoint("workshops.reminding")
         # Beside the entity: a reminder makes no edit stale.
         noted = sa.update(Workshop).where(Workshop.id == workshop.id).values(reminded_at=now)
@@ -106,6 +105,6 @@ def _queue(session: Session, workshop: Workshop, kind: str, occasion: str, statu
     stay = WorkshopRegistration
     key = sa.func.concat(f"workshop:{workshop.id}:{kind}:", stay.user_id, f":{occasion}")
     data = {"workshop_id": workshop.id, "starts_at": clock.iso(workshop.starts_at)}
-    told = sa.select(key, stay.user_id, sa.literal(f"workshop_{kind}"), sa.literal(data, JSONB))
+    told = sa.select(key, stay.user_id, sa.literal(kind), sa.literal(data, JSONB))
     of_workshop = told.where(stay.workshop_id == workshop.id, stay.status.in_(tuple(statuses)))
     queue_selected(session, of_workshop.order_by(stay.id))
