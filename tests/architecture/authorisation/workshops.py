@@ -12,6 +12,7 @@ from tests.factories import make_actor
 from tests.factories.workshops import enter, make_workshop
 
 WORKSHOP: Final = "/api/workshops/{workshop_id}"
+AGENDA: Final = "GET /api/users/{user_id}/workshops.ics"
 COMMENT: Final = f"{WORKSHOP}/comments/{{comment_id}}"
 TAKING_PART: Final = ("owner", "student")
 
@@ -28,6 +29,8 @@ def furnish(world: World) -> None:
         "comment_id": comment(world, workshop_id),
         "moderated_id": comment(world, workshop_id),
     }
+    shared = {"label": "kept", "pictures": ["workshops"]}
+    world.places["agenda_key"] = world.do("POST", "/api/users/me/share-links", world.owner, shared)["key"]
     attended = {"user_ids": [world.person(name).id for name in TAKING_PART]}
     path = f"/api/workshops/{world.places['attended_id']}/attendance"
     world.do("POST", path, world.person("instructor"), attended)
@@ -94,17 +97,33 @@ def _marking(world: World) -> Call:
     return Call(taken, {"user_ids": [taken["user_id"]]})
 
 
+def _draft(body: Any = None) -> Any:
+    return lambda world: Call({"workshop_id": world.places["draft_id"]}, body)
+
+
 def _moderated(body: Any = None) -> Any:
     return lambda world: Call({"comment_id": world.places["moderated_id"]}, body)
 
 
+OF_DRAFTS: Final = {
+    f"GET {WORKSHOP}": None,
+    f"PATCH {WORKSHOP}": {"place": "Room 2"},
+    f"GET {WORKSHOP}/calendar.ics": None,
+    f"POST {WORKSHOP}/register": {},
+    f"GET {WORKSHOP}/registrations": None,
+    f"GET {WORKSHOP}/registrations.csv": None,
+    f"GET {WORKSHOP}/log": None,
+    f"GET {WORKSHOP}/comments": None,
+    f"POST {WORKSHOP}/comments": {"text": "Thanks."},
+}
 CALLS: Final[Calls] = {
+    **{f"{route} [a draft]": _draft(body) for route, body in OF_DRAFTS.items()},
     "POST /api/workshops": _new,
-    f"GET {WORKSHOP} [a draft]": lambda world: Call({"workshop_id": world.places["draft_id"]}),
     f"PATCH {WORKSHOP}": lambda world: Call({"workshop_id": make(world)}, {"place": "Room 2"}),
-    f"DELETE {WORKSHOP}": lambda world: Call({"workshop_id": make(world, status="draft")}),
+    f"DELETE {WORKSHOP}": lambda world: Call({"workshop_id": make(world)}),
     f"POST {WORKSHOP}/cancel": lambda world: Call({"workshop_id": make(world)}, REASON),
-    "GET /api/users/{user_id}/workshops.ics [with its key]": lambda world: Call(query={"key": world.places["key"]}),
+    f"{AGENDA} [with its key]": lambda world: Call(query={"key": world.places["agenda_key"]}),
+    f"{AGENDA} [with a key of pictures]": lambda world: Call(query={"key": world.places["key"]}),
     f"POST {WORKSHOP}/register": lambda world: Call({"workshop_id": make(world)}, {}),
     f"DELETE {WORKSHOP}/register": lambda world: Call({"workshop_id": world.places["left_id"]}),
     f"POST {WORKSHOP}/accept": lambda world: Call({"workshop_id": world.places["offered_id"]}),
