@@ -5,14 +5,14 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from tests.architecture.authorisation import spine
+from tests.architecture.authorisation import spine, workshops
 from tests.architecture.authorisation.calls import Calls
 from tests.architecture.authorisation.matrix import Matrix, read_table
 from tests.architecture.authorisation.world import World, make_world
 from tests.controllers.wire import Wire
 
-# `workshops` joins here with its routes: add the module, then write the pages again.
-PARTS: Final[tuple[ModuleType, ...]] = (spine,)
+# Another domain is another module and its table here; then write the pages again.
+PARTS: Final[tuple[ModuleType, ...]] = (spine, workshops)
 
 
 def all_rows() -> Matrix:
