@@ -14,8 +14,8 @@ from rebootcamp.storage.sql import db
 from tests.architecture.authorisation.calls import ask, outcome
 from tests.architecture.authorisation.matrix import CALLERS, route_of
 from tests.architecture.authorisation.pages import pages
-from tests.architecture.authorisation.parts import all_calls, all_rows
-from tests.architecture.authorisation.world import World, make_world
+from tests.architecture.authorisation.parts import all_calls, all_rows, whole_world
+from tests.architecture.authorisation.world import World
 from tests.architecture.test_routes import routes
 from tests.conftest import Client
 from tests.controllers.wire import Wire
@@ -30,7 +30,7 @@ def world(application: Flask, settings: Settings) -> Iterator[World]:
     own = create_app(create_pair(settings, "authorisation"))
     own.test_client_class = Client
     with own.app_context():
-        yield make_world(Wire(own))
+        yield whole_world(Wire(own))
         db.session.remove()
         for engine in db.engines.values():
             engine.dispose()

@@ -7,12 +7,49 @@ from typing import Any, Final
 
 from rebootcamp.core import clock
 from tests.architecture.authorisation.calls import Call, Calls
+from tests.architecture.authorisation.matrix import CALLERS
 from tests.architecture.authorisation.world import BY_HAND, REASON, World, rest_day
-from tests.factories import PASSWORD, curve, make_actor, make_challenge
+from tests.factories import (
+    PASSWORD,
+    curve,
+    drain,
+    judge_the_past,
+    keep_streak,
+    make_actor,
+    make_challenge,
+    make_goal,
+)
 
 TITLED: Final = {"en": {"title": "T", "description": "D"}}
 NAMED: Final = {"name": "N", "description": "D"}
 GROUPS: Final = "/api/groups/{group_id}"
+
+
+def furnish(world: World) -> None:
+    """Add the things that everybody asks for."""
+    keep_streak(world.owner.actor, *range(1, 15))
+    joined, open_goal = [make_goal(starts_at=clock.now() - timedelta(days=1), requires_joining=True) for _ in range(2)]
+    judge_the_past()
+    for name in set(CALLERS) - {"anonymous", "suspended"}:
+        world.do("POST", f"/api/challenges/{joined.id}/join", world.person(name))
+    drain()
+    published = world.do("POST", "/api/leaderboards/weekly/freeze", world.admin, {"period": "2026-W01"})
+    shared = world.do("POST", "/api/users/me/share-links", world.owner, {"label": "kept"})
+    world.places |= {
+        "user_id": world.owner.id,
+        "joined_id": joined.id,
+        "open_goal_id": open_goal.id,
+        "challenge_id": make_challenge().id,
+        "hidden_id": make_challenge(is_published=False).id,
+        "completion_id": world.make_completion(validation="approval"),
+        "group_id": world.make_group(),
+        "code": world.make_award(),
+        "rest_id": world.make_rest_day(),
+        "board": "weekly",
+        "snapshot_id": published["id"],
+        "key": shared["key"],
+        "name": "start.js",
+    }
 
 
 def _account(world: World) -> Call:

@@ -12,7 +12,7 @@ from rebootcamp.core import clock
 from rebootcamp.services.groups import get_group
 from tests.architecture.authorisation.matrix import CALLERS
 from tests.controllers.wire import Person, Wire
-from tests.factories import complete, drain, judge_the_past, keep_streak, make_badge, make_challenge, make_goal
+from tests.factories import complete, make_badge, make_challenge
 from tests.factories import make_group as _make_group
 
 BY_HAND = {"points": {"at_least": 100_000}}
@@ -100,32 +100,9 @@ def rest_day(number: int) -> dict[str, Any]:
 
 
 def make_world(wire: Wire) -> World:
-    """Fill both stores, and sign everybody in."""
+    """Sign everybody in."""
     roles = {name: name.rpartition(" ")[2] for name in CALLERS} | {"owner": "student", "suspended": "admin"}
     people = {name: wire.join(role) for name, role in roles.items() if role not in ("anonymous", "admin")}
     world = World(wire, {**people, "anonymous": None, "admin": wire.admin(), "suspended": wire.join("admin")})
     world.do("PATCH", world.person("suspended").path, world.admin, {"is_active": False})
-    keep_streak(world.owner.actor, *range(1, 15))
-    joined, open_goal = [make_goal(starts_at=clock.now() - timedelta(days=1), requires_joining=True) for _ in range(2)]
-    judge_the_past()
-    for name in set(CALLERS) - {"anonymous", "suspended"}:
-        world.do("POST", f"/api/challenges/{joined.id}/join", world.person(name))
-    drain()
-    published = world.do("POST", "/api/leaderboards/weekly/freeze", world.admin, {"period": "2026-W01"})
-    shared = world.do("POST", "/api/users/me/share-links", world.owner, {"label": "kept"})
-    world.places |= {
-        "user_id": world.owner.id,
-        "joined_id": joined.id,
-        "open_goal_id": open_goal.id,
-        "challenge_id": make_challenge().id,
-        "hidden_id": make_challenge(is_published=False).id,
-        "completion_id": world.make_completion(validation="approval"),
-        "group_id": world.make_group(),
-        "code": world.make_award(),
-        "rest_id": world.make_rest_day(),
-        "board": "weekly",
-        "snapshot_id": published["id"],
-        "key": shared["key"],
-        "name": "start.js",
-    }
     return world
