@@ -17,6 +17,7 @@ from rebootcamp import cli as commands
 from rebootcamp.config import Settings
 from rebootcamp.controllers import BLUEPRINTS
 from rebootcamp.controllers.mails import mail_pages
+from rebootcamp.controllers.workshops import invitations
 from rebootcamp.core import failpoints
 from rebootcamp.events import journal, projector, relay, states, tables
 from rebootcamp.services import mails
@@ -85,7 +86,7 @@ def _bind_stores(app: Flask, settings: Settings) -> None:
     mongo.configure(settings)
     failpoints.arm(settings.failpoints)
     journal.subscribe([engine.Engine, goals.Goals, notices.Notices])
-    mails.subscribe(letters.composers())
+    mails.subscribe(letters.composers(invitations.calendar_file))
     states.subscribe([projector.AWARDS, documents.REGISTRATIONS])
     relay.subscribe([teams.add_contributions])
     tables.subscribe([teams.recount_all])

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 import time_machine
 from flask import Flask
-from rebootcamp.services.workshops.views import forget_noted, note_view
+from rebootcamp.services.workshops.looks import forget_noted, note_view
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor

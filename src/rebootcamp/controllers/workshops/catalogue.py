@@ -55,8 +55,10 @@ def create_workshop(body: dict[str, Any]) -> Response:
 @blueprint.alt_response(304, "NotModified")
 @blueprint.alt_response(404, "NotFound")
 def get_workshop(workshop_id: int) -> Response:
-    """Read one workshop."""
+    """Read one workshop; that one saw it is noted, once a day."""
     view = workshops.get_workshop(current_actor(), workshop_id)
+    if not view.is_editable:
+        workshops.note_view(workshop_id, current_actor().user_id)
     body = schemas.render_workshop(view, current_language())
     return revalidated(body, "workshop", workshop_id, view.workshop.version)
 

@@ -23,7 +23,6 @@ from rebootcamp.core.workshops import STATUS_CHANGES
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.workshops import Workshop, WorkshopRegistration
 from rebootcamp.services.workshops.errors import (
-    CapacityBelowTaken,
     QuestionsInUse,
     StatusNotReachable,
     WorkshopArchived,
@@ -32,6 +31,8 @@ from rebootcamp.services.workshops.errors import (
     WorkshopOver,
     WorkshopSlugTaken,
 )
+from rebootcamp.services.workshops.notices import CANCELLED, CHANGED, announce
+from rebootcamp.services.workshops.queue import change_capacity
 from rebootcamp.services.workshops.reading import WorkshopView, is_listed, matches, may_edit, read, views
 from rebootcamp.storage.transactions import savepoint, transaction, translating
 
@@ -117,10 +118,10 @@ def update_workshop(actor: Actor, workshop_id: int, changes: Mapping[str, Any], 
         if "starts_at" in edited:
             workshop.reminded_at = None
         if capacity is not None:
-            _change_capacity(session, workshop, capacity)
+            change_capacity(session, workshop, capacity)
         is_awaited = workshop.status != "draft" and workshop.ends_at > now
         if is_awaited and any(name in TOLD for name in edited):
-            _announce(session, workshop, "changed")
+            announce(session, workshop, CHANGED)
     return workshop
 
 
@@ -141,7 +142,7 @@ def cancel_workshop(actor: Actor, workshop_id: int, reason: str | None, version:
             raise WorkshopOver
         workshop.status, workshop.cancel_reason = "cancelled", reason
         workshop.cancelled_at = workshop.updated_at = now
-        _announce(session, workshop, "cancelled")
+        announce(session, workshop, CANCELLED)
     return workshop
 
 
@@ -281,14 +282,3 @@ def _verify_times(workshop: Workshop, now: datetime, moved: Collection[str]) -> 
     if opens_at is not None and opens_at >= (closes_at or workshop.starts_at):
         message = Text("Registration must open before it closes.", "L'inscription doit ouvrir avant de fermer.")
         raise InvalidField("/registration/opens_at", message)
-
-
-def _change_capacity(session: Session, workshop: Workshop, capacity: int) -> None:
-    """Stand in for `queue.change_capacity`, which also promotes."""
-    if capacity < workshop.taken:
-        raise CapacityBelowTaken(taken=workshop.taken)
-    workshop.capacity = capacity
-
-
-def _announce(session: Session, workshop: Workshop, kind: str) -> None:
-    """Stand in for `notices.announce`; `kind` is `CHANGED` or `CANCELLED` there."""
