@@ -27,6 +27,7 @@ from rebootcamp.services import badges, challenges, leaderboards
 from rebootcamp.services.integrity import INVARIANTS, check_stores, repair_stores
 from rebootcamp.services.integrity.check import OVERDUE
 from rebootcamp.services.integrity.mending import mend_learner
+from rebootcamp.services.integrity.workshops import LEFT_BEHIND, PROMOTION
 from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo_schema import declarations
 from rebootcamp.storage.sql import Base, db
@@ -230,6 +231,19 @@ def test_events_that_nobody_carries_are_told_after_a_while(ada: int) -> None:
     assert found(ada) == found() == {"outbox age"}
     drain()
     assert found() == set()
+
+
+def test_what_a_promotion_or_a_killed_comment_leaves_for_a_while_is_no_finding(ada: int) -> None:
+    execute("UPDATE workshops SET capacity = 9, updated_at = now()")
+    about = {"_id": "99:1", "comment_id": 99, "version": 1, "workshop_id": 1, "user_id": ada}
+    mongo.collection("comments").insert_one(
+        {**about, "text": "x", "hash": "0" * 64, "allow_list": 1, "at": clock.now()}
+    )
+    assert found() == set()
+    with time_machine.travel(clock.now() + PROMOTION + timedelta(seconds=1), tick=True):
+        assert found() == {"queue"}
+    with time_machine.travel(clock.now() + LEFT_BEHIND + timedelta(seconds=1), tick=True):
+        assert found() == {"queue", "comments left behind"}
 
 
 def test_one_learner_is_checked_and_mended_without_the_others(ada: int, prepared: Prepared) -> None:
