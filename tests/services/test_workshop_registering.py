@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from rebootcamp.core import clock
-from rebootcamp.core.errors import Forbidden, NotFound
+from rebootcamp.core.errors import Forbidden, NotFound, Unauthenticated
 from rebootcamp.events.store import fetch_journal
 from rebootcamp.models.sql.workshops import Workshop
 from rebootcamp.services import accounts, workshops
@@ -177,6 +177,15 @@ def test_an_erased_person_gives_every_seat_on_and_a_suspended_one_none(tmp_path:
     assert not erase_account(ada.user_id, tmp_path / "erasures.jsonl")
     drain()
     assert_stores_agree()
+
+
+def test_who_was_suspended_after_the_request_was_let_in_gets_no_seat() -> None:
+    workshop, (ada,) = make_workshop(), make_learners(1)
+    suspend(ada, False)
+    # An actor was confirmed before, as by a row that a waiting request had read.
+    with pytest.raises(Unauthenticated):
+        enter(ada, workshop)
+    assert (statuses(workshop), told(ada)) == ([], [])
 
 
 def test_who_may_not_be_erased_keeps_the_seats(tmp_path: Path) -> None:

@@ -234,6 +234,17 @@ def test_what_does_not_take_place_promotes_nobody(values: dict[str, Any]) -> Non
     assert (statuses(workshop)[1], figures(workshop)) == (("waitlisted", False), (1, 0, 1))
 
 
+def test_who_leaves_the_queue_is_not_given_the_seat_that_is_free() -> None:
+    workshop, (ada, bob, eve) = make_workshop(capacity=1), make_learners(3)
+    for who in (ada, bob, eve):
+        enter(who, workshop)
+    # As in the middle of a large raise.
+    change(workshop, capacity=5)
+    workshops.leave(bob, workshop.id)
+    assert (told(bob), told(eve)) == (["waitlisted", "left"], ["waitlisted", "promoted"])
+    assert figures(workshop) == (5, 2, 0)
+
+
 def test_closed_registrations_still_promote() -> None:
     workshop, (ada, bob) = make_workshop(capacity=1), make_learners(2)
     enter(ada, workshop)
