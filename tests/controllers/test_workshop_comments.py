@@ -15,7 +15,7 @@ from rebootcamp.core import clock
 from rebootcamp.models.sql.workshops import Workshop, WorkshopComment
 from rebootcamp.storage import mongo
 from tests.controllers.wire import Person, Wire, assert_problem, pointers
-from tests.factories.workshops import make_registration, make_workshop
+from tests.factories.workshops import make_stay, make_workshop
 from tests.relay.tools import close_breaker, count, execute, fault, in_threads
 
 
@@ -39,7 +39,7 @@ def ada(wire: Wire, workshop: Workshop) -> Person:
 
 def participant(wire: Wire, workshop: Workshop, status: str = "registered", **fields: Any) -> Person:
     who = wire.join(**fields)
-    make_registration(workshop, who.actor, status)
+    make_stay(workshop, who.actor, status)
     return who
 
 
@@ -130,7 +130,7 @@ def test_a_draft_is_its_trainers_and_administrators_alone(wire: Wire, trainer: P
 def test_what_is_not_there_is_not_found(wire: Wire, workshop: Workshop, ada: Person, root: Person) -> None:
     comment = said(wire, workshop, ada)
     other = make_workshop()
-    make_registration(other, ada.actor)
+    make_stay(other, ada.actor)
     for who in (ada, root):
         assert_problem(wire.get("/api/workshops/999999/comments", who), 404)
         assert_problem(wire.patch(path(workshop, 999999), who, json={"text": "x"}), 404)
@@ -293,7 +293,7 @@ def test_earlier_versions_are_for_the_author_the_trainer_and_staff(
 
 def test_ten_comments_in_ten_minutes_over_all_workshops(wire: Wire, workshop: Workshop, ada: Person) -> None:
     other = make_workshop()
-    make_registration(other, ada.actor)
+    make_stay(other, ada.actor)
     with time_machine.travel(clock.now(), tick=False) as traveller:
         for number in range(10):
             traveller.shift(1)

@@ -12,7 +12,6 @@ import pytest
 import sqlalchemy as sa
 import time_machine
 from flask import Flask
-from rebootcamp.services.workshops.looks import forget_noted, note_view
 
 from rebootcamp.core import clock
 from rebootcamp.core.actors import Actor
@@ -24,13 +23,14 @@ from rebootcamp.models.sql.workshops import Workshop, WorkshopComment
 from rebootcamp.services import workshops
 from rebootcamp.services.erasures import erase_account, replay_erasures
 from rebootcamp.services.jobs import DONE, RUNNING, Outcome, run_job
+from rebootcamp.services.workshops.looks import forget_noted, note_view
 from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo import MongoUnavailable
 from rebootcamp.storage.mongo_schema import declarations
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.factories import drain, make_actor
-from tests.factories.workshops import make_registration
+from tests.factories.workshops import make_stay
 from tests.relay.test_natives import ada as ada  # noqa: PLC0414
 from tests.relay.test_natives import assert_each_row_has_its_document, document_of, say, texts
 from tests.relay.test_natives import swept as swept  # noqa: PLC0414
@@ -60,7 +60,7 @@ def test_an_erased_persons_comments_are_gone_when_mongodb_is_back(
     committed_db: Flask, workshop: Workshop, ada: Actor, tmp_path: Path
 ) -> None:
     bob, log = make_actor(), tmp_path / "erasures.jsonl"
-    make_registration(workshop, bob)
+    make_stay(workshop, bob)
     kept, erased = say(bob, workshop, "Kept"), say(ada, workshop, "Erased")
     workshops.edit_comment(ada, workshop.id, erased, "Erased, too", None)
     execute("UPDATE workshop_comments SET moderation_reason = 'Ada, be kind' WHERE user_id = :id", id=ada.user_id)

@@ -38,7 +38,7 @@ from rebootcamp.storage.mongo_schema import RESTORING, apply_schema
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
 from tests.factories import make_actor
-from tests.factories.workshops import make_registration, make_workshop
+from tests.factories.workshops import make_stay, make_workshop
 from tests.relay.slow_way import slow_way
 from tests.relay.test_rebuild import drop_rebuilt, made_anew, rebuilt_names
 from tests.relay.tools import count, in_threads, until
@@ -62,7 +62,7 @@ def swept(app: Flask) -> Iterator[None]:
 def ada(workshop: Workshop) -> Actor:
     """A participant."""
     ada = make_actor()
-    make_registration(workshop, ada)
+    make_stay(workshop, ada)
     return ada
 
 
@@ -186,7 +186,7 @@ def test_a_backup_beside_writers_has_a_document_for_each_row(
     people = [make_actor() for _ in range(12)]
     is_ready, is_over = threading.Event(), threading.Event()
     for who in people:
-        make_registration(workshop, who)
+        make_stay(workshop, who)
     settings = replace(committed_db.config["REBOOTCAMP"], backup_dir=tmp_path / "backups")
 
     def write(some: list[Actor]) -> Callable[[], list[Path]]:
@@ -310,7 +310,7 @@ def test_what_comes_and_goes_while_natives_are_copied_is_so_in_the_copy(workshop
 def test_rebuilds_beside_writers_lose_no_text(committed_db: Flask, workshop: Workshop) -> None:
     people, is_over = [make_actor() for _ in range(4)], threading.Event()
     for who in people:
-        make_registration(workshop, who)
+        make_stay(workshop, who)
 
     def write(who: Actor) -> Callable[[], None]:
         def work() -> None:
