@@ -96,7 +96,8 @@ def test_entity_tags_are_documented_exactly_where_they_are_sent(wire: Wire) -> N
     places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "weekly", "group_id": make_group()}
     places["snapshot_id"] = wire.post("/api/leaderboards/weekly/freeze", ada, json={"period": "2026-W01"}).json["id"]
     places["rest_id"] = 1
-    places["workshop_id"] = make_workshop().id
+    places["workshop_id"] = workshop_id = make_workshop().id
+    places["comment_id"] = wire.post(f"/api/workshops/{workshop_id}/comments", ada, json={"text": "Hello"}).json["id"]
     wire.post("/api/calendar", ada, json=REST)
     for path, method, operation in wire.operations():
         if method == "get" and path.startswith("/api/"):
