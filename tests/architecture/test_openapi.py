@@ -232,6 +232,12 @@ def commands_of_staff(ada: Person, root: Person) -> list[Step]:
         ("create_workshop", "POST", "/api/workshops", root, WORKSHOP),
         ("edit_workshop", "PATCH", "/api/workshops/1", root, {"title": "Other"}),
         ("cancel_workshop", "POST", "/api/workshops/1/cancel", root, {"reason": "Flu."}),
+        ("add_comment", "POST", "/api/workshops/1/comments", root, {"text": "Hello"}),
+        ("edit_comment", "PATCH", "/api/workshops/1/comments/1", root, {"text": "Hi"}),
+        ("list_comments", "GET", "/api/workshops/1/comments", root, None),
+        ("list_comment_versions", "GET", "/api/workshops/1/comments/1/history", root, None),
+        ("hide_comment", "POST", "/api/workshops/1/comments/1/hide", root, {"reason": "So."}),
+        ("show_comment", "POST", "/api/workshops/1/comments/1/show", root, None),
     ]
 
 

@@ -58,7 +58,7 @@ def ada() -> Iterator[Actor]:
 def test_mails_are_left_and_shown_the_newest_first(box: Box, ada: Actor) -> None:
     assert "No mails yet." in box.client.get("/mails").text
     for number in range(3):
-        stay(ada, make_workshop(translations={"fr": {"title": f"Atelier n° {number}"}}))
+        stay(ada, make_workshop(translations={"fr": {"title": f"Atelier n° {number}", "description": ""}}))
         assert box.send() == Round(sent=1)
     page = box.client.get("/mails", headers={"Accept-Language": "fr"})
     assert (page.status_code, page.mimetype, page.headers["Cache-Control"]) == (200, "text/html", "no-store")
@@ -68,7 +68,7 @@ def test_mails_are_left_and_shown_the_newest_first(box: Box, ada: Actor) -> None
 
 
 def test_a_mail_is_shown_with_its_headers_its_text_and_its_html(box: Box, ada: Actor) -> None:
-    stay(ada, make_workshop(translations={"fr": {"title": HOSTILE}}))
+    stay(ada, make_workshop(translations={"fr": {"title": HOSTILE, "description": HOSTILE}}))
     box.send()
     (address,) = box.addresses()
     page = box.client.get(address)
