@@ -136,6 +136,7 @@ def test_every_fitting_body_is_accepted(wire: Wire, root: Person, places: dict[s
             "mark_attendance": {200, 422},
             "revoke_attendance": {204, 404},
             "give_feedback": {409},
+            "edit_workshop": {200, 409},
             "edit_comment": {200, 409},
         }
         expected = allowed.get(command.name, {200, 201, 204})
