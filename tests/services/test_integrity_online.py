@@ -18,6 +18,8 @@ from rebootcamp.services.backfills import work_on_backfills
 from rebootcamp.services.integrity import check_stores, repair_stores
 from rebootcamp.services.integrity.mending import mend_learner
 from rebootcamp.services.integrity.repair import RepairRunning
+from rebootcamp.services.workshops.comments import LIMIT
+from rebootcamp.services.workshops.retention import forget_log
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import REPAIR, try_exclusive
 from tests.factories import admin, complete, drain, make_actor, make_badge, make_challenge, make_group
@@ -85,8 +87,10 @@ class Load:
         return max(in_threads(self._app, *shares, self._meet, self._carry, self._carry, watch))
 
     def _meet(self) -> int:
-        """Let all come and go, with more seats and fewer; some are there, and say what they think of it."""
+        """Let all come and go, with more seats and fewer; some are there, and all talk about it."""
+        rounds = itertools.count()
         while True:
+            number = next(rounds)
             for place, learner in enumerate(self.learners):
                 if self._stop.is_set():
                     return 0
@@ -94,6 +98,8 @@ class Load:
                     enter(learner, workshop)
                 if place % 2:
                     workshops.leave(learner, self.narrow.id)
+                if number < LIMIT:
+                    self._talk(learner, number)
                 workshops.mark_attendance(self.trainer, self.wide.id, [learner.user_id])
                 workshops.revoke_attendance(self.trainer, self.wide.id, learner.user_id)
                 workshops.leave(learner, self.wide.id)
@@ -102,6 +108,15 @@ class Load:
                 if not place % 2:
                     workshops.leave(learner, self.narrow.id)
             workshops.update_workshop(self.trainer, self.narrow.id, {"capacity": 2}, None)
+
+    def _talk(self, learner: Actor, number: int) -> None:
+        """Say something, correct it and take every other one back, while a job clears away behind."""
+        said = workshops.add_comment(learner, self.wide.id, f"Number {number}.")
+        for version in range(1, 4):
+            workshops.edit_comment(learner, self.wide.id, said.id, f"Version {version}.", version)
+        if number % 2:
+            workshops.delete_comment(learner, self.wide.id, said.id)
+            forget_log(lambda _: None)
 
     def _write(self, share: list[Actor]) -> int:
         for task in self.tasks * 20:
