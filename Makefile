@@ -43,8 +43,9 @@ servers: $(VENV)/.run-stamp ## start the databases only and print their addresse
 	exec $(DEV) servers
 
 .PHONY: test check fmt format-check lint types contracts migrations-check
+# Without ARGS two processes share the files, each with servers of its own: one alone leaves half of two cores idle.
 test: $(VENV)/.dev-stamp ## run the whole test-suite on its own real servers (ARGS goes to pytest)
-	exec $(PY) -m pytest $(ARGS)
+	exec $(PY) -m pytest $(or $(ARGS),-n 2 --dist loadfile)
 
 check: format-check lint types contracts migrations-check ## all other checks of CI
 	echo "All checks passed."

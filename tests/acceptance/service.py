@@ -78,6 +78,7 @@ class Service:
     port: int = field(default_factory=free_port)
     web: Process | None = None
     relay: Process | None = None
+    extra: dict[str, str] = field(default_factory=dict)
     _admin: Caller | None = None
 
     @property
@@ -101,7 +102,7 @@ class Service:
             "FLASK_APP": "rebootcamp.wsgi",
             "RELAY_POLL_SECONDS": "0.05",
         }
-        return {**os.environ, **own}
+        return {**os.environ, **own, **self.extra}
 
     def start(self) -> None:
         """Start what does not run."""

@@ -96,7 +96,8 @@ def test_entity_tags_are_documented_exactly_where_they_are_sent(wire: Wire) -> N
     places = {"user_id": ada.id, "challenge_id": 1, "code": "first_step", "board": "weekly", "group_id": make_group()}
     places["snapshot_id"] = wire.post("/api/leaderboards/weekly/freeze", ada, json={"period": "2026-W01"}).json["id"]
     places["rest_id"] = 1
-    places["workshop_id"] = make_workshop().id
+    places["workshop_id"] = workshop_id = make_workshop().id
+    places["comment_id"] = wire.post(f"/api/workshops/{workshop_id}/comments", ada, json={"text": "Hello"}).json["id"]
     wire.post("/api/calendar", ada, json=REST)
     for path, method, operation in wire.operations():
         if method == "get" and path.startswith("/api/"):
@@ -231,6 +232,12 @@ def commands_of_staff(ada: Person, root: Person) -> list[Step]:
         ("create_workshop", "POST", "/api/workshops", root, WORKSHOP),
         ("edit_workshop", "PATCH", "/api/workshops/1", root, {"title": "Other"}),
         ("cancel_workshop", "POST", "/api/workshops/1/cancel", root, {"reason": "Flu."}),
+        ("add_comment", "POST", "/api/workshops/1/comments", root, {"text": "Hello"}),
+        ("edit_comment", "PATCH", "/api/workshops/1/comments/1", root, {"text": "Hi"}),
+        ("list_comments", "GET", "/api/workshops/1/comments", root, None),
+        ("list_comment_versions", "GET", "/api/workshops/1/comments/1/history", root, None),
+        ("hide_comment", "POST", "/api/workshops/1/comments/1/hide", root, {"reason": "So."}),
+        ("show_comment", "POST", "/api/workshops/1/comments/1/show", root, None),
     ]
 
 

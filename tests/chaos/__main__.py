@@ -1,4 +1,4 @@
-"""Run what a backup and a restore must survive, and print the figures. `make chaos ARGS=--help`."""
+"""Run what backups, restores and seats must survive, and print the figures. `make chaos ARGS=--help`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import time
 from tests.chaos.backups import backups_under_load
 from tests.chaos.damage import damaged_copies
 from tests.chaos.kills import killed_backups, killed_restores
+from tests.chaos.seats import contested_seats
 from tests.chaos.world import world
 
-PARTS = ("backups", "damage", "kills", "restores")
+PARTS = ("backups", "damage", "kills", "restores", "seats")
 
 
 def main() -> None:
@@ -20,6 +21,8 @@ def main() -> None:
     parser.add_argument("--backups", type=int, default=50, help="backups taken under load, each brought back")
     parser.add_argument("--kills", type=int, default=200, help="backups that are killed")
     parser.add_argument("--restores", type=int, default=60, help="restores that are killed")
+    parser.add_argument("--rounds", type=int, default=25, help="races of 200 callers for each number of seats")
+    parser.add_argument("--operations", type=int, default=10_000, help="random comings and goings")
     parser.add_argument("--only", choices=PARTS, action="append", help="run this part (may be repeated)")
     options = parser.parse_args()
     lines = []
@@ -29,6 +32,7 @@ def main() -> None:
             "damage": lambda: damaged_copies(found),
             "kills": lambda: killed_backups(found, options.kills),
             "restores": lambda: killed_restores(found, options.restores),
+            "seats": lambda: contested_seats(found, options.rounds, options.operations),
         }
         for name in options.only or PARTS:
             began = time.monotonic()

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from rebootcamp.core import clock
 from rebootcamp.services import calendar, progress
 from rebootcamp.services.pictures import NewShareLink, create_share_link
+from rebootcamp.services.workshops import add_comment
 from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo_schema import declarations
 from rebootcamp.storage.sql import Base, db
@@ -40,7 +41,8 @@ HEADERS = {
 # What one person alone does is no edit that another one could overtake.
 # What is never edited has no version to compare.
 UNVERSIONED = ("cancel_freeze", "revoke_share_link", "leave_challenge")
-UNVERSIONED += ("leave_workshop", "remove_registration", "revoke_attendance")
+UNVERSIONED += ("leave_workshop", "remove_registration", "revoke_attendance", "delete_comment")
+ENDINGS = ("archive_workshop", "cancel_workshop", "delete_comment")
 CREDENTIALS = ("", "Bearer", "Bearer ", "Basic YTpi", "Bearer é", "Bearer a.b.c", "Bearer " + "x" * 8000, "Bearer null")
 CREDENTIALS += ("bearer\t", "Bearer a b", "Bearer ...", "Token x", "Bearer eyJhbGciOiJub25lIn0.e30.")
 
@@ -77,6 +79,7 @@ def places(wire: Wire) -> dict[str, object]:
         "on": frozen,
         "rest_id": rest,
         "workshop_id": workshop.id,
+        "comment_id": add_comment(admin(), workshop.id, "Hello").id,
     }
 
 
@@ -111,7 +114,8 @@ def faults_of(wire: Wire, who: Person, command: Command, requests: Iterator[tupl
 
 def test_every_fitting_body_is_accepted(wire: Wire, root: Person, places: dict[str, object]) -> None:
     """The requests from which the hostile ones are made are good: the refusals below have one cause each."""
-    for command in commands(wire, places):
+    # What ends a thing comes last: before it, there is something to edit.
+    for command in sorted(commands(wire, places), key=lambda command: command.name in ENDINGS):
         body = fitting(command.schema) if command.schema else None
         answer = wire.open(command.method, command.path, root, json=body)
         allowed = {"login": {200}, "refresh": {401}, "create_badge": {409}}
@@ -122,14 +126,18 @@ def test_every_fitting_body_is_accepted(wire: Wire, root: Person, places: dict[s
             "complete_challenge": {409},
             "reject_submission": {409},
             "repair_streak": {409},
-            # Whichever of them comes first leaves nothing to edit.
-            "edit_workshop": {200, 409},
+            # The requests come in any order.
+            "archive_workshop": {204, 409},
             "cancel_workshop": {200, 409},
+            "register_for_workshop": {201, 409},
+            "leave_workshop": {204, 409},
             "accept_seat": {409},
             "remove_registration": {204, 409},
             "mark_attendance": {200, 422},
             "revoke_attendance": {204, 404},
             "give_feedback": {409},
+            "edit_workshop": {200, 409},
+            "edit_comment": {200, 409},
         }
         expected = allowed.get(command.name, {200, 201, 204})
         assert answer.status_code in expected, (command.name, answer.text)

@@ -82,6 +82,7 @@ def commands(wire: Wire, root: Person) -> Iterator[tuple[str, str, Any, int]]:
     yield from _commands_about_days(root)
     yield from _commands_about_the_agenda()
     yield from _commands_about_workshops(ada)
+    yield from _commands_about_comments(root)
     yield from _commands_about_boards()
 
 
@@ -129,6 +130,17 @@ def _commands_about_workshops(ada: Person) -> Iterator[tuple[str, str, Any, int]
     yield "DELETE", f"{own_path}/registrations/{ada.id}", None, 204
     workshops.mark_attendance(admin(), full.id, [admin().user_id])
     yield "POST", f"/api/workshops/{full.id}/feedback", {"rating": 5}, 201
+
+
+def _commands_about_comments(root: Person) -> Iterator[tuple[str, str, Any, int]]:
+    workshop_id = make_workshop().id
+    path = f"/api/workshops/{workshop_id}/comments"
+    comment = f"{path}/{workshops.add_comment(root.actor, workshop_id, 'First').id}"
+    yield "POST", path, {"text": "Second"}, 201
+    yield "PATCH", comment, {"text": "Better"}, 200
+    yield "POST", f"{comment}/hide", {"reason": "Because."}, 200
+    yield "POST", f"{comment}/show", None, 200
+    yield "DELETE", comment, None, 204
 
 
 def _commands_about_boards() -> Iterator[tuple[str, str, Any, int]]:

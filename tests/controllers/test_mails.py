@@ -69,7 +69,7 @@ def test_mails_are_left_and_shown_the_newest_first(box: Box, ada: Actor) -> None
 
 
 def test_a_mail_is_shown_with_its_headers_its_text_and_its_html(box: Box, ada: Actor) -> None:
-    stay(ada, make_workshop(translations={"fr": {"title": HOSTILE, "description": ""}}))
+    stay(ada, make_workshop(translations={"fr": {"title": HOSTILE, "description": HOSTILE}}))
     box.send()
     (address,) = box.addresses()
     page = box.client.get(address)

@@ -69,7 +69,7 @@ def trainer(wire: Wire) -> Person:
 def test_a_workshop_is_a_calendar_entry(wire: Wire, trainer: Person, ada: Person) -> None:
     workshop = make_workshop(trainer.actor, **TIMES, place="Salle 3, au fond", tags=["vélo", "a,b"])
     event = event_of(wire, workshop, ada)
-    number = workshop.slug.removeprefix("workshop-")
+    number = workshop.slug.removeprefix("made-workshop-")
     assert (event["SUMMARY"], event["DESCRIPTION"]) == (f"Workshop {number}", "Come.")
     assert (event["LOCATION"], event["STATUS"]) == ("Salle 3, au fond", "CONFIRMED")
     assert (event.start, event.end) == (STARTS, STARTS + timedelta(hours=2))

@@ -25,7 +25,7 @@ def make_workshop(trainer: Actor | None = None, **fields: Any) -> Workshop:
     # Each on a day of its own, so that nobody is refused because two overlap.
     starts_at = now + timedelta(days=6 + number)
     values: dict[str, Any] = {
-        "slug": f"workshop-{number}",
+        "slug": f"made-workshop-{number}",
         "trainer_id": owner.user_id,
         "translations": {
             "en": {"title": f"Workshop {number}", "description": "Come."},

@@ -32,7 +32,7 @@ from rebootcamp.storage.transactions import transaction
 from tests.controllers.test_statement_counts import Cost, count_on, watched
 from tests.factories import make_actor
 from tests.factories.mails import all_mails, edit, leave, offer, promote, stay
-from tests.factories.workshops import make_workshop
+from tests.factories.workshops import enter, make_workshop
 from tests.relay.tools import execute, in_threads
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -135,7 +135,7 @@ def test_who_leaves_with_the_account_gets_no_mail() -> None:
 def test_an_erased_account_has_no_mails(tmp_path: Any) -> None:
     ada, bob, workshop = make_actor(), make_actor(), make_workshop()
     for actor in (ada, bob):
-        stay(actor, workshop)
+        enter(actor, workshop)
     erase_account(ada.user_id, tmp_path / "erasures.jsonl")
     assert [mail.user_id for mail in all_mails()] == [bob.user_id]
 
