@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from rebootcamp.app import create_app
 from rebootcamp.config import Settings
 from rebootcamp.core.actors import Actor
+from rebootcamp.integrations.mail import MailUnavailable
 from rebootcamp.services.mails import PostOffice, Round, send_due
 from tests.architecture.test_routes import routes
 from tests.factories import make_actor
@@ -120,6 +121,19 @@ def test_only_mails_of_the_folder_can_be_asked_for(box: Box, tmp_path: Path) -> 
     for path in ("..%2f..%2fsecret", "..", "key"):
         assert box.client.get(f"/mails/{path}").status_code == 404
     assert box.client.get("/mails").status_code == 200
+
+
+def test_a_folder_that_takes_nothing_counts_against_nobody(box: Box, ada: Actor) -> None:
+    stay(ada, make_workshop())
+    office = PostOffice.of(box.settings)
+    assert office is not None
+    with office.transport.open():
+        (box.folder / "tmp").rmdir()
+    with pytest.raises(MailUnavailable):
+        box.send()
+    assert [(mail.attempts, mail.reason) for mail in all_mails()] == [(0, None)]
+    (box.folder / "tmp").mkdir()
+    assert box.send() == Round(sent=1)
 
 
 def test_the_pages_exist_for_development_only(app: Flask, box: Box) -> None:

@@ -90,6 +90,13 @@ def test_an_answer_joins_the_workshop_with_its_people(wire: Wire, trainer: Perso
     assert offered["offered_until"] == offered["history"][1]["offered_until"]
 
 
+def test_a_trainer_goes_by_one_name(wire: Wire, trainer: Person) -> None:
+    workshop, named = make_workshop(trainer.actor), {"id": trainer.id, "display_name": "Gigi"}
+    execute("UPDATE users SET nickname = 'Gigi' WHERE id = :id", id=trainer.id)
+    assert wire.get(path_of(workshop), trainer).json["workshop"]["trainer"] == named
+    assert wire.get(f"/api/workshops/{workshop.id}", trainer).json["trainer"] == named
+
+
 def test_nobody_waits_and_seats_are_left(wire: Wire, trainer: Person) -> None:
     workshop = make_workshop(trainer.actor, capacity=3)
     Stay(make_actor(), workshop)

@@ -58,7 +58,7 @@ def ids_of(site: Site, token: str) -> dict[str, list[str]]:
     def every(path: str, name: str = "id") -> list[str]:
         found, cursor = [], ""
         while True:
-            answer = site.send("GET", f"{path}?limit=100{cursor}", token)
+            answer = site.send("GET", f"{path}{'&' if '?' in path else '?'}limit=100{cursor}", token)
             if answer.status_code == HTTPStatus.NOT_FOUND:
                 return found
             assert answer.ok, answer.text
@@ -69,6 +69,8 @@ def ids_of(site: Site, token: str) -> dict[str, list[str]]:
             cursor = f"&cursor={page['next_cursor']}"
 
     groups = every("/api/groups")
+    # Without a beginning, only those are told that are not over; drafts only when asked for.
+    workshops = [*every("/api/workshops?from=2000-01-01"), *every("/api/workshops?from=2000-01-01&status=draft")]
     boards = [*BOARDS, *(f"{GROUP}{group}" for group in groups)]
     return {
         "user_id": every("/api/users"),
@@ -76,7 +78,8 @@ def ids_of(site: Site, token: str) -> dict[str, list[str]]:
         "challenge_id": every("/api/challenges"),
         "group_id": groups,
         "rest_id": every("/api/calendar"),
-        "workshop_id": every("/api/workshops"),
+        "workshop_id": workshops,
+        "comment_id": list(itertools.chain(*(every(f"/api/workshops/{number}/comments") for number in workshops))),
         "board": boards,
         "snapshot_id": list(itertools.chain(*(every(f"/api/leaderboards/{board}/snapshots") for board in boards))),
         "name": ["swagger-ui.css"],

@@ -103,17 +103,18 @@ def meet(ada: Actor, bob: Actor) -> None:
 
 
 def comment(workshop: Workshop, learner: Actor, *texts: str) -> None:
-    """Leave a comment of so many versions."""
-    now, digests = clock.now(), [hashlib.sha256(text.encode()) for text in texts]
+    """Leave a comment of so many versions, a minute between them."""
+    digests = [hashlib.sha256(text.encode()) for text in texts]
+    said_at = [clock.now() - timedelta(minutes=number) for number in range(len(texts))][::-1]
+    about = {"workshop_id": workshop.id, "user_id": learner.user_id}
     with transaction() as session:
-        about = {"workshop_id": workshop.id, "user_id": learner.user_id}
-        digest = digests[-1].digest()
-        row = WorkshopComment(**about, version=len(texts), text_hash=digest, state="visible", created_at=now)
+        row = WorkshopComment(**about, version=len(texts), text_hash=digests[-1].digest(), state="visible")
+        row.created_at, row.edited_at = said_at[0], said_at[-1]
         session.add(row)
         session.flush()
-    for number, (text, made) in enumerate(zip(texts, digests, strict=True), 1):
+    for number, (text, made, at) in enumerate(zip(texts, digests, said_at, strict=True), 1):
         key = {"_id": f"{row.id}:{number}", "comment_id": row.id, "version": number}
-        told = {"text": text, "hash": made.hexdigest(), "allow_list": 1, "at": now}
+        told = {"text": text, "hash": made.hexdigest(), "allow_list": 1, "at": at}
         mongo.collection("comments").insert_one({**key, **about, **told})
 
 
@@ -212,7 +213,8 @@ def test_corruption_is_found_and_mended_or_left_alone(ada: int, corruption: Corr
 
 def ledgers() -> dict[str, str]:
     """Return the tables that no repair may touch."""
-    names = ("activity_events", "xp_entries", "challenge_completions", "badge_grants", "challenge_participations")
+    journal = ("activity_events", "xp_entries", "challenge_completions", "badge_grants", "challenge_participations")
+    names = (*journal, "workshop_registrations", "workshop_comments", "mails")
     return {name: text for name, text in rows().items() if name in names}
 
 

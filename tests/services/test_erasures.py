@@ -27,13 +27,14 @@ from rebootcamp.integrations.erasure_log import Erasure, ErasureLogUnusable, app
 from rebootcamp.models.mongo.quarantine import QuarantinedDocument
 from rebootcamp.models.sql.accounts import User
 from rebootcamp.models.sql.operations import AppMeta
-from rebootcamp.services import badges, challenges, pictures, tokens
+from rebootcamp.services import badges, challenges, pictures, tokens, workshops
 from rebootcamp.services.accounts import LastAdmin
 from rebootcamp.services.erasures import erase_account, replay_erasures
 from rebootcamp.storage import mongo
 from rebootcamp.storage.sql import Base, db
 from rebootcamp.storage.transactions import transaction
 from tests.factories import PASSWORD, admin, drain, make_actor, make_badge, make_challenge
+from tests.factories.workshops import make_workshop
 from tests.relay.tools import assert_stores_agree, execute, in_threads, restore_outbox, started
 
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -66,7 +67,29 @@ def make_canary() -> Actor:
     challenges.approve_submission(root, done[1].id)
     challenges.approve_submission(root, done[2].id)
     challenges.revoke_completion(root, canary.user_id, done[2].id, reason=f"{CANARY} cheated")
+    meet(canary)
     return canary
+
+
+def meet(canary: Actor) -> None:
+    """Let somebody register with words in every place, take part, talk about it and be hidden, and write mails."""
+    trainer = make_actor("instructor")
+    question = {"key": "why", "labels": {"en": "Why?", "fr": "Pourquoi ?"}, "is_required": True}
+    workshop, other = make_workshop(trainer, questions=[question]), make_workshop(trainer)
+    limits = workshops.Limits()
+    for one in (workshop, other):
+        answers = {"why": CANARY} if one is workshop else {}
+        workshops.register(canary, one.id, answers=answers, note=f"{CANARY} comes by train", limits=limits)
+    workshops.leave(canary, other.id)
+    workshops.mark_attendance(trainer, workshop.id, [canary.user_id])
+    workshops.give_feedback(canary, workshop.id, rating=4, text=f"{CANARY} liked it")
+    said = workshops.add_comment(canary, workshop.id, f"I am {CANARY}").id
+    workshops.edit_comment(canary, workshop.id, said, f"I was {CANARY}", 1)
+    workshops.hide_comment(trainer, workshop.id, said, f"{CANARY}, be kind")
+    taken_back = workshops.add_comment(canary, workshop.id, f"Not {CANARY}").id
+    workshops.delete_comment(canary, workshop.id, taken_back)
+    workshops.note_view(workshop.id, canary.user_id)
+    execute("UPDATE mails SET reason = :text WHERE user_id = :id", text=f"550 no {CANARY}", id=canary.user_id)
 
 
 def places_of(text: str) -> set[str]:
@@ -85,7 +108,7 @@ def places_of(text: str) -> set[str]:
 def test_nothing_tells_of_an_erased_person_in_either_store(log: Path) -> None:
     canary = make_canary()
     drain()
-    for name, owner in (("history", "user_id"), ("progress", "_id")):
+    for name, owner in (("history", "user_id"), ("registrations", "user_id"), ("progress", "_id")):
         for document in mongo.collection(name).find({owner: canary.user_id}):
             QuarantinedDocument.keep(name, RawBSONDocument(encode(document)), "put aside by hand")
     journal = {"activity_events", "challenge_completions", "badge_grants"}
@@ -93,7 +116,11 @@ def test_nothing_tells_of_an_erased_person_in_either_store(log: Path) -> None:
         *journal,
         "users",
         "share_links",
+        "mails",
+        "workshop_comments",
+        "mongodb comments",
         "mongodb history",
+        "mongodb registrations",
         "mongodb awards",
         "mongodb progress",
         "mongodb _quarantine",
@@ -141,6 +168,7 @@ def test_a_refusal_that_quotes_the_person_is_forgotten(log: Path) -> None:
     execute("UPDATE outbox SET last_error = :text, dead_at = now() WHERE user_id = :id", text=CANARY, id=canary.user_id)
     assert "outbox" in places_of(CANARY)
     erase_account(canary.user_id, log)
+    drain()
     assert places_of(CANARY) == set()
 
 

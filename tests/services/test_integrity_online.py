@@ -12,12 +12,17 @@ import pytest
 from flask import Flask
 
 from rebootcamp.core.actors import Actor
+from rebootcamp.core.pages import PageRequest
 from rebootcamp.events.relay import Relay
 from rebootcamp.services import badges, challenges, workshops
 from rebootcamp.services.backfills import work_on_backfills
 from rebootcamp.services.integrity import check_stores, repair_stores
 from rebootcamp.services.integrity.mending import mend_learner
 from rebootcamp.services.integrity.repair import RepairRunning
+from rebootcamp.services.workshops.comments import LIMIT
+from rebootcamp.services.workshops.log import list_log
+from rebootcamp.services.workshops.registrations import list_registrations
+from rebootcamp.services.workshops.retention import forget_log
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import REPAIR, try_exclusive
 from tests.factories import admin, complete, drain, make_actor, make_badge, make_challenge, make_group
@@ -25,6 +30,13 @@ from tests.factories.workshops import enter, make_workshop
 from tests.relay.tools import execute, fault, in_threads, make_learners
 from tests.services.test_integrity import sound_stores
 
+# What a registration is after its last step.
+STATUSES = {
+    **dict.fromkeys(("registered", "promoted", "attendance_revoked"), "registered"),
+    **dict.fromkeys(("waitlisted", "offered"), "waitlisted"),
+    "left": "cancelled",
+    "attended": "attended",
+}
 pytestmark = pytest.mark.usefixtures("committed_db")
 
 
@@ -85,8 +97,10 @@ class Load:
         return max(in_threads(self._app, *shares, self._meet, self._carry, self._carry, watch))
 
     def _meet(self) -> int:
-        """Let all come and go, with more seats and fewer; some are there, and say what they think of it."""
+        """Let all come and go, with more seats and fewer; some are there, and all talk about it."""
+        rounds = itertools.count()
         while True:
+            number = next(rounds)
             for place, learner in enumerate(self.learners):
                 if self._stop.is_set():
                     return 0
@@ -94,6 +108,8 @@ class Load:
                     enter(learner, workshop)
                 if place % 2:
                     workshops.leave(learner, self.narrow.id)
+                if number < LIMIT:
+                    self._talk(learner, number)
                 workshops.mark_attendance(self.trainer, self.wide.id, [learner.user_id])
                 workshops.revoke_attendance(self.trainer, self.wide.id, learner.user_id)
                 workshops.leave(learner, self.wide.id)
@@ -102,6 +118,15 @@ class Load:
                 if not place % 2:
                     workshops.leave(learner, self.narrow.id)
             workshops.update_workshop(self.trainer, self.narrow.id, {"capacity": 2}, None)
+
+    def _talk(self, learner: Actor, number: int) -> None:
+        """Say something, correct it and take every other one back, while a job clears away behind."""
+        said = workshops.add_comment(learner, self.wide.id, f"Number {number}.")
+        for version in range(1, 4):
+            workshops.edit_comment(learner, self.wide.id, said.id, f"Version {version}.", version)
+        if number % 2:
+            workshops.delete_comment(learner, self.wide.id, said.id)
+            forget_log(lambda _: None)
 
     def _write(self, share: list[Actor]) -> int:
         for task in self.tasks * 20:
@@ -168,6 +193,27 @@ def test_repair_under_load_mends_what_is_broken_and_nothing_else(committed_db: F
     repair_stores(actions.append)
     drain()
     assert check_stores().findings == []
+
+
+def test_registrations_are_told_whole_while_relays_are_at_work(committed_db: Flask) -> None:
+    load, told = Load(committed_db), 0
+
+    def look() -> None:
+        nonlocal told
+        for workshop in (load.narrow, load.wide):
+            mongo.forget()
+            found = list_registrations(load.trainer, workshop.id, PageRequest(100))
+            for row in found.page.items:
+                steps = {int(seq): step["type"] for seq, step in row["steps"].items()}
+                assert (min(steps), max(steps)) == (row["first_seq"], row["last_seq"])
+                assert row["status"] == STATUSES[steps[max(steps)]]
+            told += len(found.page.items)
+            log = list_log(load.trainer, workshop.id, PageRequest(100)).page.items
+            entries = [(entry["at"], entry["id"]) for entry in log]
+            assert entries == sorted(set(entries), reverse=True)
+
+    load.run(4, look)
+    assert told > 50
 
 
 def test_two_repairs_do_not_work_at_once(committed_db: Flask) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from rebootcamp.integrations.mail import TIMEOUT, MailInterrupted, MailUnavailab
 from rebootcamp.models.sql.workshops import Workshop
 from rebootcamp.services import mails
 from rebootcamp.services.jobs import run_job
-from rebootcamp.services.mails import PostOffice, Round, send_due
+from rebootcamp.services.mails import PostOffice, Round, WaitingMail, outbox, send_due
 from rebootcamp.services.mails.outbox import FIRST_DELAY, LEASE, MAX_ATTEMPTS
 from tests.factories import make_actor
 from tests.factories.mails import all_mails, stay
@@ -267,6 +268,22 @@ def test_a_mail_whose_senders_die_each_time_is_given_up(server: RunningServer) -
     execute("UPDATE mails SET attempts = :attempts", attempts=MAX_ATTEMPTS)
     assert send_due(office_at(server.url())) == Round(dead=1)
     assert server.office.mails == []
+
+
+@pytest.mark.parametrize("late", [outbox.give_back, partial(outbox.postpone, reason="late")])
+def test_who_lost_a_mail_while_it_hung_does_not_take_it_from_the_next(late: Callable[[WaitingMail], object]) -> None:
+    register("ada")
+    first = outbox.claim()
+    make_due()
+    second = outbox.claim()
+    assert first is not None
+    assert second is not None
+    due = [(mail.attempts, mail.next_attempt_at) for mail in all_mails()]
+    late(first)
+    assert [(mail.attempts, mail.next_attempt_at) for mail in all_mails()] == due
+    outbox.mark_sent(first)
+    outbox.bury(second, "Too late.")
+    assert [(mail.sent_at is None, mail.dead_at) for mail in all_mails()] == [(False, None)]
 
 
 def test_a_key_names_one_mail(committed_db: Flask) -> None:

@@ -173,6 +173,14 @@ def test_a_workshop_over_a_change_of_the_clock_tells_both_hours() -> None:
     )
 
 
+def test_a_trainer_writes_under_the_name_by_which_he_is_known() -> None:
+    trainer = make_actor("instructor", display_name="Grace Hopper")
+    execute("UPDATE users SET nickname = 'Gigi' WHERE id = :id", id=trainer.user_id)
+    stay(make_actor(), make_workshop(trainer))
+    text = said()
+    assert ("Gigi" in text, "Hopper" in text) == (True, False)
+
+
 def test_the_link_of_a_meeting_is_for_those_with_a_seat() -> None:
     workshop = make_workshop(link="https://meet.example/secret")
     stay(make_actor(), workshop)

@@ -128,11 +128,10 @@ class MaildirTransport:
     @contextmanager
     def open(self) -> Iterator[Carrier]:
         """Open the folder, made anew where it is missing; raise `MailUnavailable`."""
-        try:
+        with _usable():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            yield _Folder(mailbox.Maildir(self._path, create=True))
-        except OSError as error:
-            raise MailUnavailable(_told(error)) from error
+            box = mailbox.Maildir(self._path, create=True)
+        yield _Folder(box)
 
 
 class _Folder:
@@ -140,7 +139,17 @@ class _Folder:
         self._box = box
 
     def deliver(self, message: EmailMessage) -> None:
-        self._box.add(message.as_bytes())
+        with _usable():
+            self._box.add(message.as_bytes())
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """Tell what a disk refuses, whichever mail it is."""
+    try:
+        yield
+    except OSError as error:
+        raise MailUnavailable(_told(error)) from error
 
 
 def _judged(error: smtplib.SMTPResponseException) -> Exception:

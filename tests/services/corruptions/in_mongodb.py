@@ -11,13 +11,15 @@ from bson import Int64
 from bson.datetime_ms import DatetimeMS
 
 from rebootcamp.storage import mongo
+from tests.relay.tools import execute
 from tests.services.corruptions import Corrupt, Corruption, change, forge, remove
 
 NOBODY = 4711
 HISTORY = {"type": "badge.awarded", "at": datetime(2026, 1, 1, tzinfo=UTC), "local_date": "2026-01-01", "data": {}}
 AWARD = {"badge": "fake", "tier": "gold", "points": 0, "state": "held", "seq": 1}
 REGISTRATION = {"workshop_id": 1, "status": "registered", "seq": 1, "steps": {"1": {"type": "registered"}}}
-TEXT = {"workshop_id": 1, "text": "x", "hash": "x", "allow_list": 1, "at": datetime(2026, 1, 1, tzinfo=UTC)}
+AGES_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+TEXT = {"workshop_id": 1, "text": "x", "hash": "x", "allow_list": 1, "at": AGES_AGO}
 SUMMARY = {"seq": 1, "badges": [], "recent": [], "totals": {"challenge_points": 0, "badge_points": 0}}
 
 
@@ -59,6 +61,12 @@ def text(version: int, update: dict[str, Any]) -> Corrupt:
 
 def forge_text(**fields: Any) -> Corrupt:
     return lambda ada: forge("comments", {"user_id": ada, **TEXT, **fields})
+
+
+def keep_removed_text(ada: int) -> None:
+    """Let a comment's row say that its texts are gone, while one of them is still there."""
+    change("comments", {"user_id": ada, "version": 1}, {"$set": {"at": AGES_AGO}})
+    execute("UPDATE workshop_comments SET state = 'deleted', text_hash = '' WHERE user_id = :ada", ada=ada)
 
 
 def mark(update: dict[str, Any]) -> Corrupt:
@@ -141,6 +149,10 @@ IN_MONGODB = [
     Corruption("version missing", "comments", lambda _: remove("comments", {"version": 1}), is_mended=False),
     Corruption("text changed", "comments", text(1, {"$set": {"text": "Third."}}), is_mended=False),
     Corruption("hash of a text", "comments", text(2, {"$set": {"hash": "0" * 64}}), is_mended=False),
+    Corruption("text of another author", "comments", text(1, {"$set": {"user_id": NOBODY}}), is_mended=False),
+    Corruption("text about another workshop", "comments", text(2, {"$set": {"workshop_id": 77}}), is_mended=False),
+    Corruption("text of another day", "comments", text(2, {"$set": {"at": AGES_AGO}}), is_mended=False),
+    Corruption("text that was removed", "comments left behind", keep_removed_text, is_mended=False),
     Corruption("text without hash", "comments", text(2, {"$unset": {"hash": 1}}), is_mended=False),
     Corruption(
         "text of no comment",

@@ -124,6 +124,11 @@ LEDGERS = [
     person("rating changed", "registration rows", registered("rating = 1")),
     person("registration behind its events", "registration rows", registered("last_seq = last_seq - 1")),
     person("registration begun later", "registration rows", registered("first_seq = first_seq + 1")),
+    person("registered earlier", "registration rows", registered("registered_at = registered_at - interval '1 day'")),
+    person("seated at no moment", "registration rows", registered("seated_at = NULL")),
+    person(
+        "ended earlier", "registration rows", "UPDATE workshop_registrations SET ended_at = ended_at - interval '1s'"
+    ),
     person("registration row elsewhere", "registration rows", registered("workshop_id = 77")),
     person("offer nobody made", "registration rows", waiting("offered_until = now() + interval '1 day'")),
     person("registration without event", "registration rows", FORGE_REGISTRATION),
@@ -149,6 +154,12 @@ LEDGERS = [
         "UPDATE users SET updated_at = updated_at - interval '1 hour' WHERE id = :ada",
     ),
     person("hash of a comment", "comments", "UPDATE workshop_comments SET text_hash = 'x'"),
+    person("comment of another author", "comments", "UPDATE workshop_comments SET user_id = 4711 WHERE user_id = :ada"),
+    person("comment elsewhere", "comments", "UPDATE workshop_comments SET workshop_id = 77"),
+    person(
+        "comment of another day", "comments", "UPDATE workshop_comments SET created_at = created_at - interval '1 day'"
+    ),
+    person("comment edited at no moment", "comments", "UPDATE workshop_comments SET edited_at = NULL"),
     person("comment of another version", "comments", "UPDATE workshop_comments SET version = version + 1"),
     person("badge that its rule does not give", "badge rules", FORGE_BADGE),
     person(

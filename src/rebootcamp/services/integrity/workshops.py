@@ -13,10 +13,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from rebootcamp.core import clock
+from rebootcamp.models.mongo.workshops import CommentDocument
 from rebootcamp.models.sql.workshops import WorkshopComment
 from rebootcamp.services.integrity.report import Notes, Report
 from rebootcamp.services.integrity.sources import LENIENT, STREAM_ROWS, Learner
 from rebootcamp.services.workshops.documents import REGISTRATIONS
+from rebootcamp.services.workshops.retention import NO_TEXT
 from rebootcamp.storage import mongo
 from rebootcamp.storage.cut import Cut
 from rebootcamp.storage.mongo import Doc
@@ -109,13 +111,15 @@ def check_comments(report: Report, cut: Cut) -> None:
 
 
 def _figures(row: Row) -> Doc:
-    names = ("workshop_id", "status", "offered_until", "attended_on", "rating", "first_seq", "last_seq")
+    instants = ("offered_until", "registered_at", "seated_at", "ended_at")
+    names = ("workshop_id", "status", "attended_on", "rating", "first_seq", "last_seq", *instants)
     return {name: row[name] for name in names} | {"attended_on": row["attended_on"] and row["attended_on"].isoformat()}
 
 
 def _told(fields: Doc) -> Doc:
-    steps = {int(seq): step for seq, step in fields["steps"].items()}
-    attended = [step["attended_on"] for _, step in sorted(steps.items()) if "attended_on" in step]
+    steps = {int(seq): step for seq, step in sorted(fields["steps"].items(), key=lambda item: int(item[0]))}
+    attended = [step["attended_on"] for step in steps.values() if "attended_on" in step]
+    at = {step["type"]: step["at"] for step in steps.values()}
     return {
         "workshop_id": fields["workshop_id"],
         "status": fields.get("status"),
@@ -124,6 +128,9 @@ def _told(fields: Doc) -> Doc:
         "rating": fields.get("rating"),
         "first_seq": min(steps),
         "last_seq": fields["seq"],
+        "registered_at": fields.get("registered_at"),
+        "seated_at": at.get("promoted", at.get("registered")),
+        "ended_at": at.get("left"),
     }
 
 
@@ -133,7 +140,8 @@ def _is_off(row: Mapping[Any, Any]) -> bool:
 
 def _rows(cut: Cut) -> Iterator[Row]:
     table = WorkshopComment
-    statement = sa.select(table.id, table.version, table.text_hash, table.state).order_by(table.id)
+    columns = table.id, table.workshop_id, table.user_id, table.version, table.text_hash, table.state
+    statement = sa.select(*columns, table.created_at, table.edited_at).order_by(table.id)
     yield from cut.sql.execute(statement, execution_options={"yield_per": STREAM_ROWS}).mappings()
 
 
@@ -146,19 +154,26 @@ def _stored(cut: Cut) -> Iterator[tuple[int, list[Doc]]]:
 
 
 def _check_versions(report: Report, row: Row, versions: list[Doc]) -> None:
-    subject = f"comment {row['id']}"
-    # What its author deleted, a job removes.
-    wanted = [] if row["state"] == "deleted" else range(1, row["version"] + 1)
-    stored = {document.get("version"): document for document in versions}
-    _check_left_behind(report, [document for number, document in stored.items() if number > row["version"]])
-    for number in wanted:
-        document = stored.get(number)
+    stored: dict[Any, Doc] = {document.get("version"): document for document in versions}
+    # Of a deleted one the row says when a job has removed the texts.
+    last = 0 if bytes(row["text_hash"]) == NO_TEXT else row["version"]
+    _check_left_behind(report, [document for number, document in stored.items() if number > last])
+    for number in range(1, row["version"] + 1) if row["state"] != "deleted" else ():
+        subject, document = f"comment {row['id']} version {number}", stored.get(number)
         if document is None:
-            report.add(COMMENTS, f"{subject} version {number}", "the text is missing")
+            report.add(COMMENTS, subject, "the text is missing")
             continue
-        report.expect(COMMENTS, f"{subject} version {number}", document.get("hash"), _hash(document["text"]))
+        expected = _described(row, number) | {"hash": _hash(document["text"])}
+        report.expect(COMMENTS, subject, {name: document.get(name) for name in expected}, expected)
         if number == row["version"]:
-            report.expect(COMMENTS, f"{subject} version {number}", document.get("hash"), bytes(row["text_hash"]).hex())
+            report.expect(COMMENTS, subject, document.get("hash"), bytes(row["text_hash"]).hex())
+
+
+def _described(row: Row, number: int) -> Doc:
+    """Return what a version's document says beside its text; the row knows when the first and the last were said."""
+    said = {1: row["created_at"], row["version"]: row["edited_at"] or row["created_at"]}
+    key = {"_id": CommentDocument.identify(row["id"], number), "workshop_id": row["workshop_id"]}
+    return {**key, "user_id": row["user_id"], **({"at": said[number]} if number in said else {})}
 
 
 def _check_left_behind(report: Report, documents: list[Doc]) -> None:

@@ -52,10 +52,12 @@ _BACKLOG: Final = f"""
 
 _SETTLE: Final = f"UPDATE mails SET {{}} WHERE id = %(id)s::bigint AND {WAITS}"  # noqa: S608
 _SENT: Final = _SETTLE.format("sent_at = %(now)s::timestamptz, reason = NULL")
-_SKIPPED: Final = _SETTLE.format("skipped_at = %(now)s::timestamptz, reason = %(reason)s::text")
-_DEAD: Final = _SETTLE.format("dead_at = %(now)s::timestamptz, reason = %(reason)s::text")
-_POSTPONED: Final = _SETTLE.format("next_attempt_at = %(due)s::timestamptz, reason = %(reason)s::text")
-_GIVEN_BACK: Final = _SETTLE.format("next_attempt_at = %(now)s::timestamptz, attempts = attempts - 1")
+# Whoever lost the mail to somebody else while it hung or slept says nothing more about it, but that it is out.
+_SETTLE_MINE: Final = f"{_SETTLE} AND attempts = %(attempts)s::smallint"
+_SKIPPED: Final = _SETTLE_MINE.format("skipped_at = %(now)s::timestamptz, reason = %(reason)s::text")
+_DEAD: Final = _SETTLE_MINE.format("dead_at = %(now)s::timestamptz, reason = %(reason)s::text")
+_POSTPONED: Final = _SETTLE_MINE.format("next_attempt_at = %(due)s::timestamptz, reason = %(reason)s::text")
+_GIVEN_BACK: Final = _SETTLE_MINE.format("next_attempt_at = %(now)s::timestamptz, attempts = attempts - 1")
 
 
 @dataclass(frozen=True)
@@ -186,4 +188,4 @@ def _ended_before(instant: datetime) -> sa.ColumnElement[bool]:
 
 def _settle(statement: str, mail: WaitingMail, **values: object) -> None:
     with transaction():
-        run_all([(statement, {"id": mail.id, "now": clock.now(), **values})])
+        run_all([(statement, {"id": mail.id, "attempts": mail.attempts, "now": clock.now(), **values})])

@@ -23,7 +23,7 @@ from rebootcamp.storage.statements import fetch_one
 # The workshop as it is now, with the reader's present stay, if there is one.
 _FACTS: Final = """
     SELECT w.id, w.status, w.translations, w.starts_at, w.ends_at, w.timezone, w.place, w.link, w.cancel_reason,
-        w.slug, t.display_name AS trainer,
+        w.slug, coalesce(t.nickname, t.display_name) AS trainer,
         r.id AS registration_id, r.status AS registration, r.offered_until,
         r.status IN ('registered', 'attended') IS TRUE AS has_seat,
         (SELECT count(*) + 1 FROM workshop_registrations q

@@ -33,8 +33,8 @@ _AHEAD: Final = """(SELECT count(*) FROM workshop_registrations q
 
 # Whoever waits on a page stands in the queue behind those before the page, in the order of the page.
 _PAGE: Final = f"""
-    SELECT {CALLER_COLUMNS}, w.id, w.slug, w.translations, w.trainer_id, t.display_name AS trainer_name, w.starts_at,
-        w.ends_at, w.timezone, w.place, w.capacity, w.taken, w.waiting, w.status, c.*, p.rows
+    SELECT {CALLER_COLUMNS}, w.id, w.slug, w.translations, w.trainer_id, w.starts_at, w.ends_at, w.timezone, w.place,
+        w.capacity, w.taken, w.waiting, w.status, coalesce(t.nickname, t.display_name) AS trainer_name, c.*, p.rows
     FROM users u CROSS JOIN app_meta m
     LEFT JOIN workshops w ON w.id = %(workshop_id)s AND w.archived_at IS NULL
     LEFT JOIN users t ON t.id = w.trainer_id
