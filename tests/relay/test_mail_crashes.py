@@ -51,8 +51,8 @@ def end_leases() -> None:
         pytest.param("mail.claimed:2", 1, [1, 1, 1], id="second unsent"),
         pytest.param("mail.sent", 1, [1, 1, 2], id="sent"),
         pytest.param("mail.sent:3", 1, [1, 1, 2], id="last sent"),
-        pytest.param("transaction.before_commit:2", 1, [1, 1, 2], id="settling"),
-        pytest.param("transaction.after_commit:2", 0, [1, 1, 1], id="settled"),
+        pytest.param("transaction.before_commit:3", 1, [1, 1, 2], id="settling"),
+        pytest.param("transaction.after_commit:3", 0, [1, 1, 1], id="settled"),
     ],
 )
 def test_a_killed_sender_loses_no_mail_and_sends_one_twice_at_most(
