@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from rebootcamp.core.actors import Actor
 from rebootcamp.events.store import fetch_stretches
@@ -50,26 +49,22 @@ def export_registrations(actor: Actor, workshop_id: int) -> Export:
 
 
 def _entries(workshop_id: int, has_addresses: bool, rows: Sequence[sa.Row[Any]]) -> Iterator[Entry]:
+    ahead = 0
     while rows:
         words = _words([row.WorkshopRegistration for row in rows])
         for row in rows:
-            said = words.get(row.WorkshopRegistration.id, {})
-            email = row.email if has_addresses else None
-            answers, note = said.get("answers", {}), said.get("note")
-            yield Entry(row.WorkshopRegistration, row.position, row.display_name, email, answers, note)
+            entry, said = row.WorkshopRegistration, words.get(row.WorkshopRegistration.id, {})
+            is_waiting = entry.status == "waitlisted"
+            ahead += is_waiting
+            position, email = ahead if is_waiting else None, row.email if has_addresses else None
+            yield Entry(entry, position, row.display_name, email, said.get("answers", {}), said.get("note"))
         rows = _page(workshop_id, rows[-1].WorkshopRegistration.id) if len(rows) == BATCH else ()
 
 
 def _page(workshop_id: int, after: int) -> Sequence[sa.Row[Any]]:
-    entry, waiter = WorkshopRegistration, aliased(WorkshopRegistration)
-    ahead = (
-        sa.select(sa.func.count())
-        .where(waiter.workshop_id == workshop_id, waiter.status == "waitlisted", waiter.id <= entry.id)
-        .scalar_subquery()
-    )
-    position = sa.case((entry.status == "waitlisted", ahead)).label("position")
-    statement = (
-        sa.select(entry, position, User.display_name, User.email)
+    entry = WorkshopRegistration
+    statement: sa.Select[Any] = (
+        sa.select(entry, User.display_name, User.email)
         .join(User, User.id == entry.user_id)
         .where(entry.workshop_id == workshop_id, entry.id > after)
         .order_by(entry.id)
