@@ -18,6 +18,7 @@ from rebootcamp.storage.transactions import transaction
 
 BATCH: Final = 200
 FIRST: Final = (WorkshopRegistered.type, WorkshopWaitlisted.type)
+_Rows = Sequence[sa.Row[WorkshopRegistration, str, str]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def export_registrations(actor: Actor, workshop_id: int) -> Export:
     return Export(view.workshop, _entries(workshop_id, view.is_editable, _page(workshop_id, 0)))
 
 
-def _entries(workshop_id: int, has_addresses: bool, rows: Sequence[sa.Row[Any]]) -> Iterator[Entry]:
+def _entries(workshop_id: int, has_addresses: bool, rows: _Rows) -> Iterator[Entry]:
     ahead = 0
     while rows:
         words = _words([row.WorkshopRegistration for row in rows])
@@ -61,9 +62,9 @@ def _entries(workshop_id: int, has_addresses: bool, rows: Sequence[sa.Row[Any]])
         rows = _page(workshop_id, rows[-1].WorkshopRegistration.id) if len(rows) == BATCH else ()
 
 
-def _page(workshop_id: int, after: int) -> Sequence[sa.Row[Any]]:
+def _page(workshop_id: int, after: int) -> _Rows:
     entry = WorkshopRegistration
-    statement: sa.Select[Any] = (
+    statement = (
         sa.select(entry, User.display_name, User.email)
         .join(User, User.id == entry.user_id)
         .where(entry.workshop_id == workshop_id, entry.id > after)
