@@ -30,10 +30,11 @@ from rebootcamp.storage.transactions import transaction
 # How many seats one transaction gives on; the relay goes on where more are free.
 BATCH: Final = 50
 
-# NO KEY UPDATE: a row that refers to the workshop must not wait for us.
-WORKSHOP_COLUMNS: Final = """w.id, w.slug, w.trainer_id, w.translations, w.starts_at, w.ends_at, w.capacity, w.taken,
+# Of its texts the titles alone: descriptions are long, and facts do not tell them.
+WORKSHOP_COLUMNS: Final = """w.id, w.slug, w.trainer_id, w.starts_at, w.ends_at, w.capacity, w.taken,
         w.registration_opens_at, w.registration_closes_at, w.offer_hours, w.questions, w.points, w.status,
-        w.archived_at"""
+        w.archived_at, (SELECT jsonb_object_agg(key, value -> 'title') FROM jsonb_each(w.translations)) AS titles"""
+# NO KEY UPDATE: a row that refers to the workshop must not wait for us.
 _HOLD: Final = f"SELECT {WORKSHOP_COLUMNS} FROM workshops w WHERE w.id = %(id)s FOR NO KEY UPDATE"  # noqa: S608
 
 STAY_COLUMNS: Final = "r.id, r.user_id, r.status, r.offered_until, r.registered_at, r.attended_on, r.rating"
@@ -83,7 +84,7 @@ class HeldWorkshop:
     id: int
     slug: str
     trainer_id: int
-    translations: dict[str, Any]
+    titles: dict[str, str]
     starts_at: datetime
     ends_at: datetime
     capacity: int
@@ -117,7 +118,7 @@ class HeldWorkshop:
             "registration_id": registration_id,
             "workshop_id": self.id,
             "slug": self.slug,
-            "titles": {language: texts["title"] for language, texts in self.translations.items()},
+            "titles": self.titles,
         }
 
 
