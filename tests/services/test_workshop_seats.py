@@ -223,6 +223,21 @@ def test_no_offer_outlasts_the_beginning_and_nobody_is_promoted_after_it(hand: A
     assert figures(workshop) == (1, 0, 0)
 
 
+def test_an_offer_ends_with_the_beginning_of_a_workshop_that_was_moved_forward(hand: Any) -> None:
+    workshop, (ada, bob) = at(100, capacity=1, offer_hours=50), make_learners(2)
+    for who in (ada, bob):
+        enter(who, workshop)
+    workshops.leave(ada, workshop.id)
+    change(workshop, starts_at=clock.now() + timedelta(hours=1), ends_at=clock.now() + timedelta(hours=3))
+    assert workshops.promote_waiting() == 0
+    hand.shift(timedelta(hours=1))
+    with pytest.raises(RegistrationClosed):
+        workshops.accept_offer(bob, workshop.id)
+    assert workshops.promote_waiting() == 1
+    assert told(bob) == ["waitlisted", "offered", "left"]
+    assert figures(workshop) == (1, 0, 0)
+
+
 @pytest.mark.parametrize("values", [{"status": "cancelled"}, {"archived_at": clock.now()}, {"status": "draft"}])
 def test_what_does_not_take_place_promotes_nobody(values: dict[str, Any]) -> None:
     workshop, (ada, bob) = make_workshop(capacity=1), make_learners(2)

@@ -48,9 +48,11 @@ _NEXT: Final = f"""
     SELECT {STAY_COLUMNS} FROM workshop_registrations r
     WHERE r.workshop_id = %(workshop_id)s AND {IS_NEXT} AND r.id <> ALL(%(but)s::bigint[])
     ORDER BY r.id LIMIT %(limit)s"""  # noqa: S608
+# An offer ends with the beginning at the latest: the workshop may have been moved forward since.
+_ENDED: Final = "r.offered_until IS NOT NULL AND least(r.offered_until, w.starts_at) <= %(now)s"
 _LAPSED: Final = f"""
-    SELECT {STAY_COLUMNS} FROM workshop_registrations r
-    WHERE r.workshop_id = %(workshop_id)s AND r.offered_until <= %(now)s ORDER BY r.id LIMIT %(limit)s"""  # noqa: S608
+    SELECT {STAY_COLUMNS} FROM workshop_registrations r JOIN workshops w ON w.id = r.workshop_id
+    WHERE w.id = %(workshop_id)s AND {_ENDED} ORDER BY r.id LIMIT %(limit)s"""  # noqa: S608
 
 # The counters follow in the same statement, so that no check can see one without the other.
 _MOVE: Final = """
@@ -65,9 +67,10 @@ _MOVE: Final = """
     WHERE id = %(workshop_id)s"""
 
 _DUE: Final = f"""
+    WITH ended AS (SELECT w.id FROM workshop_registrations r JOIN workshops w ON w.id = r.workshop_id WHERE {_ENDED})
     SELECT w.id FROM workshops w
     WHERE w.status IN ('published', 'closed') AND w.archived_at IS NULL AND (
-        w.id IN (SELECT r.workshop_id FROM workshop_registrations r WHERE r.offered_until <= %(now)s)
+        w.id IN (SELECT id FROM ended)
         OR (w.starts_at > %(now)s AND w.waiting > 0 AND w.taken < w.capacity AND EXISTS (
             SELECT 1 FROM workshop_registrations r WHERE r.workshop_id = w.id AND {IS_NEXT})))
     ORDER BY w.id"""  # noqa: S608
