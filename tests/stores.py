@@ -17,6 +17,7 @@ from rebootcamp.config import Settings
 from rebootcamp.models.sql.levels import LevelDefinition
 from rebootcamp.models.sql.operations import AppMeta
 from rebootcamp.services.stores import initialise_store
+from rebootcamp.services.workshops.looks import forget_noted
 from rebootcamp.storage import mongo
 from rebootcamp.storage.mongo_schema import declarations
 from rebootcamp.storage.sql import Base, db
@@ -56,6 +57,7 @@ def empty_stores() -> None:
     mongo.follow(own)
     for declared in declarations():
         mongo.collection(declared["collection"]).delete_many({})
+    forget_noted()
     initialise_store(own)
     with db.engine.begin() as connection:
         # Processes remember rules, curve and calendar by their version, so no two tests may share one.

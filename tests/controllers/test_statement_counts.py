@@ -3,149 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import psycopg2.extensions
 import pytest
-import sqlalchemy as sa
-from flask import Flask
-from pymongo import monitoring
 
 from rebootcamp.core.clock import now
 from rebootcamp.services import challenges
-from rebootcamp.storage.sql import db
-from rebootcamp.storage.transactions import transaction
+from tests.controllers.counting import (
+    COMPLETION_ROUND_TRIPS,
+    COMPLETION_STATEMENTS,
+    COMPLETION_WITH_KEY,
+    HISTORIES,
+    Cost,
+    grow,
+)
 from tests.controllers.wire import Person, Wire
 from tests.factories import admin, complete, curve, drain, judge_the_past, make_badge, make_challenge, make_goal
 from tests.factories.rules import rule_of
-from tests.factories.workshops import make_stay, make_workshop
-
-# Round trips beside BEGIN and COMMIT; the first one authenticates, the last one carries two statements.
-# A change of these numbers is a decision, not an accident.
-COMPLETION_ROUND_TRIPS = 3
-COMPLETION_STATEMENTS = 4
-COMPLETION_WITH_KEY = 8
-HISTORIES = (3, 300, 3000)
-
-_GROW = """
-    INSERT INTO activity_events (
-        event_id, user_id, seq, type, version, payload, points, occurred_at, local_date, timezone)
-    SELECT gen_random_uuid(), e.user_id, s.last_seq + n, e.type, e.version, e.payload, e.points, e.occurred_at,
-        e.local_date, e.timezone
-    FROM activity_events e JOIN learner_states s ON s.user_id = e.user_id, generate_series(1, :count) n
-    WHERE e.user_id = :user_id AND e.type = 'challenge.completed' AND e.seq = 2"""
-_QUEUE = """
-    INSERT INTO outbox (event_id, user_id, seq, attempts, next_attempt_at)
-    SELECT e.event_id, e.user_id, e.seq, 0, e.occurred_at
-    FROM activity_events e JOIN learner_states s ON s.user_id = e.user_id AND e.seq > s.last_seq
-    WHERE e.user_id = :user_id"""
-_ADVANCE = """
-    UPDATE learner_states SET last_seq = last_seq + :count WHERE user_id = :user_id"""
-
-
-class Finds(monitoring.CommandListener):
-    """Counts what is asked of MongoDB while it is watched."""
-
-    def __init__(self) -> None:
-        self.names: list[str] | None = None
-
-    def started(self, event: monitoring.CommandStartedEvent) -> None:
-        if self.names is not None:
-            self.names.append(event.command_name)
-
-    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Nothing to count."""
-
-    def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Nothing to count."""
-
-
-@dataclass
-class Cost:
-    """What a block asked of each store."""
-
-    sql: list[str] = field(default_factory=list)
-    mongo: list[str] = field(default_factory=list)
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        return len(self.sql), len(self.mongo)
-
-
-@dataclass
-class Watched:
-    """What runs now, if anybody counts it."""
-
-    cost: Cost | None = None
-
-
-watched = Watched()
-
-
-class CountingCursor(psycopg2.extensions.cursor):
-    """Notes each statement that leaves for PostgreSQL, whichever way the code sends it."""
-
-    def execute(self, query: Any, parameters: Any = None) -> None:
-        # Preparing is done once for each connection.
-        if watched.cost is not None and not str(query).startswith("PREPARE "):
-            watched.cost.sql.append(str(query))
-        super().execute(query, parameters)
-
-
-def count_on(connection: Any, *_: Any) -> None:
-    connection.cursor_factory = CountingCursor
-
-
-@pytest.fixture(scope="session")
-def finds() -> Finds:
-    """The listener, known to PyMongo before the next client is made."""
-    listener = Finds()
-    monitoring.register(listener)
-    return listener
-
-
-@pytest.fixture
-def measure(finds: Finds, app: Flask) -> Iterator[Callable[[], Any]]:
-    """What counts the statements inside its block."""
-
-    @contextmanager
-    def measured() -> Iterator[Cost]:
-        cost = watched.cost = Cost()
-        finds.names = cost.mongo
-        try:
-            yield cost
-        finally:
-            watched.cost = finds.names = None
-
-    for engine in db.engines.values():
-        sa.event.listen(engine, "checkout", count_on)
-    yield measured
-    for engine in db.engines.values():
-        sa.event.remove(engine, "checkout", count_on)
-
-
-def grow(who: Person, length: int) -> None:
-    """Lengthen a learner's line to so many events, all of them still to be delivered."""
-    with transaction() as session:
-        last_seq = session.scalar(sa.text("SELECT last_seq FROM learner_states WHERE user_id = :id"), {"id": who.id})
-        parameters = {"user_id": who.id, "count": length - int(last_seq or 0)}
-        for statement in (_GROW, _QUEUE, _ADVANCE):
-            session.execute(sa.text(statement), parameters)
-
-
-@pytest.fixture
-def veteran(wire: Wire) -> Person:
-    """A learner with a badge and three events."""
-    veteran = wire.join()
-    make_badge("first_step")
-    make_badge("distant", at_least=1_000_000)
-    complete(veteran.actor, make_challenge())
-    wire.read(f"{veteran.path}/progress", veteran)
-    return veteran
 
 
 def test_progress_is_one_statement_and_one_find_at_any_length(wire: Wire, veteran: Person, measure: Any) -> None:
@@ -225,7 +100,7 @@ def test_completing_costs_the_same_at_any_length(wire: Wire, veteran: Person, me
             grow(veteran, length)
         plain, with_key = cost_of({}), cost_of({"Idempotency-Key": next(keys)})
         assert plain.counts == (COMPLETION_ROUND_TRIPS, 0), "\n".join(plain.sql)
-        assert "".join(plain.sql).count("EXECUTE ") == COMPLETION_STATEMENTS
+        assert plain.statements == COMPLETION_STATEMENTS
         assert with_key.counts == (COMPLETION_WITH_KEY, 0), "\n".join(with_key.sql)
 
 
@@ -238,7 +113,7 @@ def test_timed_challenges_cost_a_statement_when_one_is_reached(wire: Wire, veter
         with measure() as cost:
             answer = wire.post(path, veteran, json={})
         assert len(answer.json["rewards"]["goals"]) == expected
-        assert "".join(cost.sql).count("EXECUTE ") == COMPLETION_STATEMENTS + expected, "\n".join(cost.sql)
+        assert cost.statements == COMPLETION_STATEMENTS + expected, "\n".join(cost.sql)
         assert not cost.mongo
 
 
@@ -250,7 +125,7 @@ def test_reading_a_challenge_leaves_the_rules_where_they_are(wire: Wire, veteran
     path = f"/api/challenges/{make_challenge().id}/complete"
     with measure() as cost:
         assert wire.post(path, veteran, json={}).status_code == 201
-    assert "".join(cost.sql).count("EXECUTE ") == COMPLETION_STATEMENTS, "\n".join(cost.sql)
+    assert cost.statements == COMPLETION_STATEMENTS, "\n".join(cost.sql)
 
 
 def test_a_badge_that_a_challenge_gives_costs_no_statement(wire: Wire, veteran: Person, measure: Any) -> None:
@@ -263,7 +138,7 @@ def test_a_badge_that_a_challenge_gives_costs_no_statement(wire: Wire, veteran: 
         with measure() as cost:
             answer = wire.post(path, veteran, json={})
         assert len(answer.json["rewards"]["badges"]) == (promised is not None)
-        assert "".join(cost.sql).count("EXECUTE ") == COMPLETION_STATEMENTS, "\n".join(cost.sql)
+        assert cost.statements == COMPLETION_STATEMENTS, "\n".join(cost.sql)
         assert cost.counts == (COMPLETION_ROUND_TRIPS, 0)
 
 
@@ -322,20 +197,6 @@ def test_completing_costs_the_same_under_two_hundred_rules(wire: Wire, veteran: 
     assert cost.counts == (COMPLETION_ROUND_TRIPS, 0), "\n".join(cost.sql)
 
 
-def test_workshops_are_one_statement_however_many(wire: Wire, veteran: Person, measure: Any) -> None:
-    for _ in range(3):
-        for _ in range(4):
-            make_stay(make_workshop(), veteran.actor)
-        with measure() as cost:
-            items = wire.read("/api/workshops?limit=100", veteran)["items"]
-        assert all(item["mine"] for item in items)
-        # The other one authenticates.
-        assert cost.counts == (2, 0), "\n".join(cost.sql)
-    with measure() as cost:
-        wire.read("/api/workshops/1", veteran)
-    assert cost.counts == (2, 0)
-
-
 @pytest.mark.parametrize("name", ["history", "badges", "score"])
 def test_lists_cost_the_same_at_any_length(wire: Wire, veteran: Person, measure: Any, name: str) -> None:
     costs = set()
@@ -389,16 +250,3 @@ def test_boards_cost_one_statement_of_their_own(wire: Wire, veteran: Person, roo
                 assert cost.counts == (statements, 0), (path, cost.sql)
         if not is_delivered:
             drain()
-
-
-def test_comments_are_one_statement_and_one_find_at_any_length(wire: Wire, measure: Any) -> None:
-    workshop, root = make_workshop(), wire.admin()
-    address = f"/api/workshops/{workshop.id}/comments"
-    for length in (1, 5):
-        for _ in range(length):
-            assert wire.post(address, root, json={"text": "Hello"}).status_code == 201
-        with measure() as cost:
-            assert wire.read(f"{address}?limit=4", root)["items"]
-        # The first statement authenticates.
-        assert cost.counts == (2, 1)
-        assert cost.mongo == ["find"]

@@ -11,7 +11,6 @@ from rebootcamp.core import clock
 from rebootcamp.models.sql.workshops import Workshop
 from rebootcamp.services.erasures import erase_account
 from rebootcamp.storage import mongo
-from tests.controllers.test_statement_counts import finds, measure  # noqa: F401
 from tests.controllers.wire import Person, Wire, assert_problem
 from tests.factories import drain, make_actor
 from tests.factories.registrations import Stay
@@ -286,7 +285,7 @@ def test_who_was_suspended_is_refused_at_once(wire: Wire, trainer: Person) -> No
 
 
 @pytest.mark.parametrize("number", [1, 20, 60])
-def test_registrations_are_one_statement_and_one_find(wire: Wire, trainer: Person, measure: Any, number: int) -> None:  # noqa: F811
+def test_registrations_are_one_statement_and_one_find(wire: Wire, trainer: Person, measure: Any, number: int) -> None:
     workshop = make_workshop(trainer.actor, capacity=30)
     stays = [Stay(who, workshop, waits=place >= 30, note="Me!") for place, who in enumerate(make_learners(number))]
     reads = f"{path_of(workshop)}?limit=100", f"/api/users/{stays[0].user_id}/registrations"

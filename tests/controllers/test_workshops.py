@@ -132,6 +132,17 @@ def test_only_administrators_name_or_change_the_trainer(wire: Wire, place: Place
             assert found == {"/trainer_id": "unknown_trainer"}
 
 
+def test_who_takes_part_does_not_become_the_trainer(wire: Wire, place: Place) -> None:
+    other, admin = place["instructor"], place["admin"]
+    for status in ("registered", "waitlisted", "attended"):
+        workshop = make_workshop(place["trainer"].actor)
+        make_stay(workshop, other.actor, status)
+        path, body = f"{PATH}/{workshop.id}", {"trainer_id": other.id}
+        assert refused(wire, admin, "PATCH", path, body) == {"/trainer_id": "participant"}
+        wire.delete(f"{path}/registrations/{other.id}", admin)
+        assert wire.patch(path, admin, json=body).status_code == (422 if status == "attended" else 200)
+
+
 def test_the_link_is_for_those_with_a_seat_and_staff(wire: Wire, place: Place) -> None:
     waiting = wire.join()
     make_stay(place.workshop, waiting.actor, status="waitlisted")

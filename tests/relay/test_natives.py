@@ -31,7 +31,7 @@ from rebootcamp.integrations import postgresql_tools
 from rebootcamp.models.mongo.workshops import CommentDocument
 from rebootcamp.models.sql.workshops import Workshop, WorkshopComment
 from rebootcamp.services import workshops
-from rebootcamp.services.workshops.looks import forget_noted, note_view
+from rebootcamp.services.workshops.looks import note_view
 from rebootcamp.storage import mongo
 from rebootcamp.storage.locks import BARRIER, barrier, exclusive
 from rebootcamp.storage.mongo_schema import RESTORING, apply_schema
@@ -52,7 +52,6 @@ pytestmark = pytest.mark.usefixtures("committed_db")
 def swept(app: Flask) -> Iterator[None]:
     """No database of another test is in the way, nor left to one."""
     drop_rebuilt()
-    forget_noted()
     yield
     drop_rebuilt()
     apply_schema(mongo.client()["suite"])

@@ -20,7 +20,7 @@ from rebootcamp.events.store import fetch_journal
 from rebootcamp.models.sql.workshops import Workshop, WorkshopRegistration
 from rebootcamp.services import accounts, workshops
 from rebootcamp.storage.sql import db
-from rebootcamp.storage.transactions import transaction
+from rebootcamp.storage.transactions import DEADLOCK, transaction
 from tests.factories import admin
 from tests.factories import workshops as factory
 from tests.relay.tools import in_threads
@@ -113,28 +113,21 @@ def change(workshop: Workshop, **values: Any) -> None:
 
 
 def outcome(work: Callable[..., Any], *arguments: Any, **options: Any) -> str:
-    """Do something, again while the service is busy; return the status or the code of the refusal."""
+    """Do something, again while the service is busy; return the status or the code of the refusal.
+
+    Waiting for a lock is no fault, waiting for each other is.
+    """
     for _ in range(50):
         try:
             done = work(*arguments, **options)
-        except (Busy, DatabaseUnavailable):
-            continue
+        except (Busy, DatabaseUnavailable) as error:
+            if getattr(getattr(error.__cause__, "orig", None), "pgcode", None) == DEADLOCK:
+                raise AssertionError("two commands waited for each other") from error
         except DomainError as error:
             return error.code
         finally:
             db.session.remove()
         return str(getattr(done, "status", "done"))
-    raise AssertionError("busy for too long")
-
-
-def outcome_of(attempt: Callable[[Actor], str], who: Actor) -> str:
-    for _ in range(50):
-        try:
-            return attempt(who)
-        except (Busy, DatabaseUnavailable):
-            continue
-        finally:
-            db.session.remove()
     raise AssertionError("busy for too long")
 
 

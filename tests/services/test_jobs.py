@@ -20,14 +20,15 @@ from rebootcamp.models.sql.challenges import AnswerAttempts
 from rebootcamp.models.sql.jobs import JobRun, UsageDay
 from rebootcamp.models.sql.operations import IdempotencyKey
 from rebootcamp.models.sql.pictures import ShareLink
-from rebootcamp.services import pictures, tokens
+from rebootcamp.services import pictures, tokens, workshops
 from rebootcamp.services.challenges.errors import TooManyAttempts, WrongAnswer
 from rebootcamp.services.jobs import DONE, FAILED, JOBS, RUNNING, Outcome, list_jobs, run_job
 from rebootcamp.storage import batches, mongo
 from rebootcamp.storage.locks import exclusive, job_lock
 from rebootcamp.storage.sql import db
 from rebootcamp.storage.transactions import transaction
-from tests.factories import PASSWORD, complete, drain, judge_the_past, make_actor, make_badge, make_challenge
+from tests.factories import PASSWORD, admin, complete, drain, judge_the_past, make_actor, make_badge, make_challenge
+from tests.factories.workshops import enter, make_workshop
 from tests.relay.test_commands import NO_MONGODB
 from tests.relay.tools import assert_stores_agree, count, execute, make_learners, refusing, started, until, waiting
 from tests.services.stories import counted, edit
@@ -239,6 +240,23 @@ def test_what_comes_by_itself_makes_nobody_active() -> None:
     db.session.remove()
     day = db.session.get_one(UsageDay, noon.date())
     assert (day.learners, day.events, day.completions, day.xp) == (0, 1, 0, 10)
+
+
+def test_who_is_taken_from_a_workshop_was_not_active_and_who_leaves_was() -> None:
+    noon, workshop = clock.now().replace(hour=12) - timedelta(days=1), make_workshop(capacity=1)
+    with time_machine.travel(noon - timedelta(days=1), tick=True):
+        ada, bob = make_learners(2)
+        for who in (ada, bob):
+            enter(who, workshop)
+    with time_machine.travel(noon, tick=True):
+        workshops.remove_registration(admin(), workshop.id, ada.user_id)
+        workshops.leave(bob, workshop.id)
+    counts("statistics")
+    db.session.remove()
+    days = db.session.execute(
+        sa.select(UsageDay.learners, UsageDay.events).order_by(UsageDay.day.desc()).limit(1)
+    ).all()
+    assert days == [(1, 3)]
 
 
 def test_the_planner_learns_what_changed() -> None:

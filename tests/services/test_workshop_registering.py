@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from rebootcamp.core import clock
-from rebootcamp.core.errors import Forbidden, NotFound, Unauthenticated
+from rebootcamp.core.errors import Busy, Forbidden, NotFound, Unauthenticated
 from rebootcamp.events.store import fetch_journal
 from rebootcamp.models.sql.workshops import Workshop
 from rebootcamp.services import accounts, workshops
@@ -24,6 +25,7 @@ from rebootcamp.services.workshops.errors import (
     RegistrationClosed,
     TooManyRegistrations,
 )
+from rebootcamp.storage.sql import db
 from tests.factories import admin, drain, make_actor
 from tests.factories.workshops import enter
 from tests.relay.tools import assert_stores_agree, in_threads, make_learners
@@ -157,6 +159,16 @@ def test_one_learner_in_many_requests_passes_no_limit(committed_db: Flask) -> No
 
     assert attempts(same) == {"registered": 1, "overlapping_workshop": 5}
     assert attempts(apart, at_most=4) == {"registered": 3, "too_many_registrations": 3}
+
+
+def test_who_meets_a_busy_workshop_is_turned_away_with_nothing_done() -> None:
+    workshop, ada = make_workshop(), make_actor()
+    with db.engine.begin() as other:
+        other.execute(sa.text("SELECT 1 FROM workshops WHERE id = :id FOR NO KEY UPDATE"), {"id": workshop.id})
+        with pytest.raises(Busy):
+            enter(ada, workshop)
+    assert (rows(workshop), told(ada), figures(workshop)) == ([], [], (2, 0, 0))
+    assert enter(ada, workshop).status == "registered"
 
 
 def test_an_erased_person_gives_every_seat_on_and_a_suspended_one_none(tmp_path: Path, hand: Any) -> None:

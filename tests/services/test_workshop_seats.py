@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -30,7 +31,7 @@ from rebootcamp.services.workshops.errors import (
 from rebootcamp.storage.sql import db
 from tests.factories import admin, drain
 from tests.factories.workshops import enter
-from tests.relay.tools import assert_stores_agree, make_learners
+from tests.relay.tools import assert_stores_agree, in_threads, make_learners
 from tests.services.seats import (
     MANY,
     assert_counted,
@@ -42,7 +43,6 @@ from tests.services.seats import (
     in_turns,
     make_workshop,
     outcome,
-    outcome_of,
     raise_to,
     rows,
     statuses,
@@ -115,12 +115,12 @@ def test_many_callers_share_few_seats_and_stand_in_line_without_a_gap(committed_
     workshop, people = make_workshop(capacity=capacity), make_learners(MANY)
     positions: list[int | None] = []
 
-    def attempt(who: Actor) -> str:
+    def attempt(who: Actor) -> workshops.Registration:
         entered = enter(who, workshop)
         positions.append(entered.position)
-        return entered.status
+        return entered
 
-    ended = Counter(in_turns(committed_db, [partial(outcome_of, attempt, who) for who in people]))
+    ended = Counter(in_turns(committed_db, [partial(outcome, attempt, who) for who in people]))
     assert ended == {"registered": capacity, "waitlisted": MANY - capacity}
     assert sorted(position for position in positions if position) == list(range(1, MANY - capacity + 1))
     assert figures(workshop) == (capacity, capacity, MANY - capacity)
@@ -175,6 +175,20 @@ def test_a_workshop_that_is_busy_holds_up_no_other(hand: Any) -> None:
     assert [figures(one) for one in found] == [(1, 0, 0)] * 2
 
 
+def test_workshops_that_seat_the_same_people_do_not_wait_for_each_other(committed_db: Flask) -> None:
+    people = make_learners(9)
+    found = [make_workshop(capacity=1) for _ in range(2)]
+    for one, order in zip(found, (people, people[::-1]), strict=True):
+        for who in order:
+            enter(who, one)
+    with db.engine.connect() as other:
+        # Both commands are in the middle of their lines when they may go on.
+        other.execute(sa.text("SELECT 1 FROM learner_states WHERE user_id = :id FOR UPDATE"), {"id": people[4].user_id})
+        raised = (partial(outcome, raise_to, one, 9) for one in found)
+        assert in_threads(committed_db, *raised, lambda: time.sleep(0.5) or other.rollback())[:2] == ["done"] * 2
+    assert [figures(one) for one in found] == [(9, 9, 0)] * 2
+
+
 def test_an_offer_is_kept_until_it_is_taken_declined_or_over(hand: Any) -> None:
     workshop, (ada, bob, eve, joe) = at(100, capacity=1, offer_hours=3), make_learners(4)
     for who in (ada, bob, eve, joe):
@@ -220,6 +234,21 @@ def test_no_offer_outlasts_the_beginning_and_nobody_is_promoted_after_it(hand: A
     with pytest.raises(RegistrationClosed):
         workshops.leave(eve, workshop.id)
     workshops.remove_registration(admin(), workshop.id, eve.user_id)
+    assert figures(workshop) == (1, 0, 0)
+
+
+def test_an_offer_ends_with_the_beginning_of_a_workshop_that_was_moved_forward(hand: Any) -> None:
+    workshop, (ada, bob) = at(100, capacity=1, offer_hours=50), make_learners(2)
+    for who in (ada, bob):
+        enter(who, workshop)
+    workshops.leave(ada, workshop.id)
+    change(workshop, starts_at=clock.now() + timedelta(hours=1), ends_at=clock.now() + timedelta(hours=3))
+    assert workshops.promote_waiting() == 0
+    hand.shift(timedelta(hours=1))
+    with pytest.raises(RegistrationClosed):
+        workshops.accept_offer(bob, workshop.id)
+    assert workshops.promote_waiting() == 1
+    assert told(bob) == ["waitlisted", "offered", "left"]
     assert figures(workshop) == (1, 0, 0)
 
 

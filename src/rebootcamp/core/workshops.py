@@ -8,9 +8,10 @@ WORKSHOP_STATUSES: Final = ("draft", "published", "cancelled", "closed")
 REGISTRATION_STATUSES: Final = ("registered", "waitlisted", "cancelled", "attended")
 COMMENT_STATES: Final = ("visible", "hidden", "deleted")
 
-# Why a registration ended: by the learner, by the trainer, because an offered seat was refused or not taken in time,
-# or with the account.
-LEAVING_CAUSES: Final = ("left", "removed", "declined", "offer_lapsed", "account_erased")
+# Why a registration ended: by the learner, who had a seat or refused an offered one; or by the trainer, because an
+# offered seat was not taken in time, or with the account.
+OWN_CAUSES: Final = ("left", "declined")
+LEAVING_CAUSES: Final = (*OWN_CAUSES, "removed", "offer_lapsed", "account_erased")
 
 MAX_CAPACITY: Final = 10_000
 MAX_OFFER_HOURS: Final = 14 * 24

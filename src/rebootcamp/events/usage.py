@@ -10,10 +10,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from rebootcamp.core.workshops import OWN_CAUSES
 from rebootcamp.events.accounts import AccountErased
 from rebootcamp.events.badges import BadgeAwarded, BadgeRevoked
 from rebootcamp.events.challenges import ChallengeCompleted, ChallengeRejected, ChallengeRevoked
-from rebootcamp.events.workshops import WorkshopAttendanceRevoked, WorkshopOffered, WorkshopPromoted
+from rebootcamp.events.workshops import WorkshopAttendanceRevoked, WorkshopLeft, WorkshopOffered, WorkshopPromoted
 from rebootcamp.models.sql.progress import ActivityEvent
 
 # What others or the rules do to a learner makes nobody active; nor does a challenge that completes by itself.
@@ -34,7 +35,8 @@ PASSIVE: Final = [
 _USAGE: Final = sa.text("""
     SELECT (e.occurred_at AT TIME ZONE 'UTC')::date AS day,
         count(DISTINCT e.user_id) FILTER (
-            WHERE e.type <> ALL (:passive) AND NOT jsonb_exists(e.payload, 'is_goal')) AS learners,
+            WHERE e.type <> ALL (:passive) AND NOT jsonb_exists(e.payload, 'is_goal')
+                AND (e.type <> :left OR e.payload ->> 'cause' = ANY (:own))) AS learners,
         count(*) AS events,
         count(*) FILTER (WHERE e.type = :completed) AS completions,
         coalesce(sum((SELECT sum(x.points) FROM xp_entries x WHERE x.event_id = e.event_id)), 0)::bigint AS xp
@@ -72,7 +74,8 @@ def first_day(session: Session) -> date | None:
 
 def usage_between(session: Session, first: date, last: date) -> Iterator[Usage]:
     """Yield what happened on each of the days, the quiet ones included."""
-    parameters = {"first": first, "last": last, "passive": PASSIVE, "completed": ChallengeCompleted.type}
+    types = {"passive": PASSIVE, "completed": ChallengeCompleted.type, "left": WorkshopLeft.type}
+    parameters = {"first": first, "last": last, **types, "own": list(OWN_CAUSES)}
     found = {row["day"]: Usage(**row) for row in session.execute(_USAGE, parameters).mappings()}
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -99,7 +99,7 @@ class Backlog:
 
 def queueing(mails: Sequence[NewMail]) -> Statement:
     """Return the statement that queues mails, for a transaction that sends several statements at once."""
-    return _QUEUE, {"mails": dumps_text([asdict(mail) for mail in mails]), "now": clock.now()}
+    return _QUEUE, {"mails": dumps_text([vars(mail) for mail in mails]), "now": clock.now()}
 
 
 def queue_mail(mail: NewMail) -> None:

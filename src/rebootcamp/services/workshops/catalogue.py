@@ -259,10 +259,20 @@ def _verify_changes(session: Session, actor: Actor, workshop: Workshop, edited: 
         if not actor.can("workshop:write_any"):
             raise Forbidden
         _trainer(session, actor, edited["trainer_id"])
+        _refuse_participant(session, workshop, edited["trainer_id"])
     if "questions" in edited and _asked(edited["questions"]) != _asked(workshop.questions):
         was_answered = sa.exists().where(WorkshopRegistration.workshop_id == workshop.id)
         if session.scalar(sa.select(was_answered)):
             raise QuestionsInUse
+
+
+def _refuse_participant(session: Session, workshop: Workshop, user_id: int) -> None:
+    """Refuse a trainer who has a seat, or waits for one: they would mark their own attendance."""
+    stay = WorkshopRegistration
+    takes_part = sa.exists().where(stay.workshop_id == workshop.id, stay.user_id == user_id, stay.status != "cancelled")
+    if session.scalar(sa.select(takes_part)):
+        message = Text("This person takes part in the workshop.", "Cette personne participe à l'atelier.")
+        raise InvalidField("/trainer_id", message, "participant")
 
 
 def _asked(questions: list[dict[str, Any]]) -> list[tuple[str, bool]]:

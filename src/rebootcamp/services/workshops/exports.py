@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from rebootcamp.core.actors import Actor
 from rebootcamp.events.store import fetch_stretches
@@ -19,6 +18,7 @@ from rebootcamp.storage.transactions import transaction
 
 BATCH: Final = 200
 FIRST: Final = (WorkshopRegistered.type, WorkshopWaitlisted.type)
+_Rows = Sequence[sa.Row[WorkshopRegistration, str, str]]
 
 
 @dataclass(frozen=True)
@@ -49,27 +49,23 @@ def export_registrations(actor: Actor, workshop_id: int) -> Export:
     return Export(view.workshop, _entries(workshop_id, view.is_editable, _page(workshop_id, 0)))
 
 
-def _entries(workshop_id: int, has_addresses: bool, rows: Sequence[sa.Row[Any]]) -> Iterator[Entry]:
+def _entries(workshop_id: int, has_addresses: bool, rows: _Rows) -> Iterator[Entry]:
+    ahead = 0
     while rows:
         words = _words([row.WorkshopRegistration for row in rows])
         for row in rows:
-            said = words.get(row.WorkshopRegistration.id, {})
-            email = row.email if has_addresses else None
-            answers, note = said.get("answers", {}), said.get("note")
-            yield Entry(row.WorkshopRegistration, row.position, row.display_name, email, answers, note)
+            entry, said = row.WorkshopRegistration, words.get(row.WorkshopRegistration.id, {})
+            is_waiting = entry.status == "waitlisted"
+            ahead += is_waiting
+            position, email = ahead if is_waiting else None, row.email if has_addresses else None
+            yield Entry(entry, position, row.display_name, email, said.get("answers", {}), said.get("note"))
         rows = _page(workshop_id, rows[-1].WorkshopRegistration.id) if len(rows) == BATCH else ()
 
 
-def _page(workshop_id: int, after: int) -> Sequence[sa.Row[Any]]:
-    entry, waiter = WorkshopRegistration, aliased(WorkshopRegistration)
-    ahead = (
-        sa.select(sa.func.count())
-        .where(waiter.workshop_id == workshop_id, waiter.status == "waitlisted", waiter.id <= entry.id)
-        .scalar_subquery()
-    )
-    position = sa.case((entry.status == "waitlisted", ahead)).label("position")
+def _page(workshop_id: int, after: int) -> _Rows:
+    entry = WorkshopRegistration
     statement = (
-        sa.select(entry, position, User.display_name, User.email)
+        sa.select(entry, User.display_name, User.email)
         .join(User, User.id == entry.user_id)
         .where(entry.workshop_id == workshop_id, entry.id > after)
         .order_by(entry.id)

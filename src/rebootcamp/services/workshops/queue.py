@@ -30,10 +30,11 @@ from rebootcamp.storage.transactions import transaction
 # How many seats one transaction gives on; the relay goes on where more are free.
 BATCH: Final = 50
 
-# NO KEY UPDATE: a row that refers to the workshop must not wait for us.
-WORKSHOP_COLUMNS: Final = """w.id, w.slug, w.trainer_id, w.translations, w.starts_at, w.ends_at, w.capacity, w.taken,
+# Of its texts the titles alone: descriptions are long, and facts do not tell them.
+WORKSHOP_COLUMNS: Final = """w.id, w.slug, w.trainer_id, w.starts_at, w.ends_at, w.capacity, w.taken,
         w.registration_opens_at, w.registration_closes_at, w.offer_hours, w.questions, w.points, w.status,
-        w.archived_at"""
+        w.archived_at, (SELECT jsonb_object_agg(key, value -> 'title') FROM jsonb_each(w.translations)) AS titles"""
+# NO KEY UPDATE: a row that refers to the workshop must not wait for us.
 _HOLD: Final = f"SELECT {WORKSHOP_COLUMNS} FROM workshops w WHERE w.id = %(id)s FOR NO KEY UPDATE"  # noqa: S608
 
 STAY_COLUMNS: Final = "r.id, r.user_id, r.status, r.offered_until, r.registered_at, r.attended_on, r.rating"
@@ -47,9 +48,11 @@ _NEXT: Final = f"""
     SELECT {STAY_COLUMNS} FROM workshop_registrations r
     WHERE r.workshop_id = %(workshop_id)s AND {IS_NEXT} AND r.id <> ALL(%(but)s::bigint[])
     ORDER BY r.id LIMIT %(limit)s"""  # noqa: S608
+# An offer ends with the beginning at the latest: the workshop may have been moved forward since.
+_ENDED: Final = "r.offered_until IS NOT NULL AND least(r.offered_until, w.starts_at) <= %(now)s"
 _LAPSED: Final = f"""
-    SELECT {STAY_COLUMNS} FROM workshop_registrations r
-    WHERE r.workshop_id = %(workshop_id)s AND r.offered_until <= %(now)s ORDER BY r.id LIMIT %(limit)s"""  # noqa: S608
+    SELECT {STAY_COLUMNS} FROM workshop_registrations r JOIN workshops w ON w.id = r.workshop_id
+    WHERE w.id = %(workshop_id)s AND {_ENDED} ORDER BY r.id LIMIT %(limit)s"""  # noqa: S608
 
 # The counters follow in the same statement, so that no check can see one without the other.
 _MOVE: Final = """
@@ -64,9 +67,10 @@ _MOVE: Final = """
     WHERE id = %(workshop_id)s"""
 
 _DUE: Final = f"""
+    WITH ended AS (SELECT w.id FROM workshop_registrations r JOIN workshops w ON w.id = r.workshop_id WHERE {_ENDED})
     SELECT w.id FROM workshops w
     WHERE w.status IN ('published', 'closed') AND w.archived_at IS NULL AND (
-        w.id IN (SELECT r.workshop_id FROM workshop_registrations r WHERE r.offered_until <= %(now)s)
+        w.id IN (SELECT id FROM ended)
         OR (w.starts_at > %(now)s AND w.waiting > 0 AND w.taken < w.capacity AND EXISTS (
             SELECT 1 FROM workshop_registrations r WHERE r.workshop_id = w.id AND {IS_NEXT})))
     ORDER BY w.id"""  # noqa: S608
@@ -83,7 +87,7 @@ class HeldWorkshop:
     id: int
     slug: str
     trainer_id: int
-    translations: dict[str, Any]
+    titles: dict[str, str]
     starts_at: datetime
     ends_at: datetime
     capacity: int
@@ -117,7 +121,7 @@ class HeldWorkshop:
             "registration_id": registration_id,
             "workshop_id": self.id,
             "slug": self.slug,
-            "titles": {language: texts["title"] for language, texts in self.translations.items()},
+            "titles": self.titles,
         }
 
 

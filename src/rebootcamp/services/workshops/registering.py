@@ -54,7 +54,8 @@ _MINE: Final = """
     FROM workshop_registrations r JOIN workshops w ON w.id = r.workshop_id
     WHERE r.user_id = %(user_id)s AND r.status <> 'cancelled' AND (r.workshop_id = %(workshop_id)s
         OR (w.ends_at > %(now)s AND w.status <> 'cancelled' AND w.archived_at IS NULL))"""
-# A statement of its own, because one that waited for its locks sees the past. It tells what stood in the way.
+# A statement of its own, because one that waited for its locks sees the past. It tells what stood in the way. Who waits
+# is not counted anew: under the lock everybody else would wait for that, too.
 _ENTER: Final = f"""
     WITH mine AS ({_MINE}), refusal AS (
         SELECT CASE
@@ -77,10 +78,10 @@ _ENTER: Final = f"""
             waiting = w.waiting + (made.status = 'waitlisted')::integer
         FROM made WHERE w.id = %(workshop_id)s
     )
-    SELECT refusal.obstacle, made.id, made.status, CASE WHEN made.status = 'waitlisted' THEN 1 + (
+    SELECT refusal.obstacle, made.id, made.status, CASE WHEN made.status = 'waitlisted' THEN 1 + w.waiting + (
         SELECT count(*) FROM workshop_registrations r
-        WHERE r.workshop_id = %(workshop_id)s AND r.status = 'waitlisted') END AS position
-    FROM refusal LEFT JOIN made ON true"""  # noqa: S608
+        WHERE r.workshop_id = w.id AND r.offered_until IS NOT NULL) END AS position
+    FROM refusal CROSS JOIN workshops w LEFT JOIN made ON true WHERE w.id = %(workshop_id)s"""  # noqa: S608
 _IN_THE_WAY: Final = f"""
     SELECT * FROM ({_MINE}) AS mine WHERE is_overlapping OR workshop_id = %(workshop_id)s
     ORDER BY workshop_id <> %(workshop_id)s, starts_at LIMIT 1"""  # noqa: S608
