@@ -21,7 +21,7 @@ from sqlalchemy.engine import make_url
 from rebootcamp.cli.outcomes import Command, Result, progress, reported
 from rebootcamp.cli.stores import prepare
 from rebootcamp.config import Settings, environment_with
-from rebootcamp.core import json
+from rebootcamp.core import clock, json
 from rebootcamp.events.relay import Relay
 from rebootcamp.integrations.programs import dying_with_us
 from rebootcamp.services.backups.errors import ForeignBackup, NotEmpty
@@ -66,15 +66,16 @@ def restore(backup: str | None, *, dry_run: bool, force: bool, into: str | None,
 
 @click.command(SETTLE, hidden=True)
 @click.argument("known_findings", type=int)
+@click.argument("saved_at")
 @with_appcontext
 @click.pass_context
-def settle_restore(context: click.Context, known_findings: int) -> None:
+def settle_restore(context: click.Context, known_findings: int, saved_at: str) -> None:
     """Bring the pair of DATABASE_URL, restored and not yet in use, to where it may be."""
     with reported(SETTLE) as result:
         context.invoke(prepare, demo=False)
         settings = _settings()
         relay = Relay(settings.relay_batch, settings.relay_poll_seconds)
-        result.update(asdict(settle(relay, known_findings, settings.erasure_log)))
+        result.update(asdict(settle(relay, known_findings, clock.parse(saved_at), settings.erasure_log)))
 
 
 def _restore(result: Result, backup: str | None, *, is_dry: bool, is_forced: bool, into: str | None) -> None:
@@ -132,9 +133,9 @@ def _carry_out(job: Restore) -> Result:
 def _settle(job: Restore) -> Settled:
     """Settle in a process of its own: this one belongs to the live pair."""
     _say("check, erasures, delivery, check")
-    command = [sys.executable, "-m", "flask", "--app", "rebootcamp.wsgi", SETTLE]
+    command, manifest = [sys.executable, "-m", "flask", "--app", "rebootcamp.wsgi", SETTLE], job.source.manifest
     done = subprocess.run(
-        [*command, str(job.source.manifest.check.findings)],
+        [*command, str(manifest.check.findings), clock.iso(manifest.created_at)],
         env=environment_with(_addresses(_settings(), job.database_url)),
         stdout=subprocess.PIPE,
         text=True,

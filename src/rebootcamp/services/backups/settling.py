@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from rebootcamp.core.errors import DomainError, Kind
@@ -62,15 +63,18 @@ class Settled:
     findings: int
 
 
-def settle(relay: Relay, known_findings: int, erasure_log: Path) -> Settled:
-    """Bring the restored pair, which is this process's own, to where it may be used; raise `NotSound`."""
-    report = check_stores()
+def settle(relay: Relay, known_findings: int, saved_at: datetime, erasure_log: Path) -> Settled:
+    """Bring the pair that was saved at an instant, and is this process's own, to where it may be used.
+
+    Raises `NotSound`.
+    """
+    report = check_stores(as_of=saved_at)
     _require_sound(report, known_findings)
     failpoint("restore.settling")
     erased = replay_erasures(erasure_log)
     delivered = relay.drain()
     if erased or delivered:
-        report = check_stores()
+        report = check_stores(as_of=saved_at)
         _require_sound(report, known_findings)
     return Settled(erased, delivered, report.learners, report.events, report.pending, len(report.findings))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import pymongo
@@ -41,12 +41,14 @@ def check_stores(
     user_id: int | None = None,
     on_progress: Progress = lambda learners: None,
     seconds_a_cut: float = CUT_SECONDS,
+    as_of: datetime | None = None,
 ) -> Report:
     """Compare both stores, or what they say of one learner; the service may run meanwhile.
 
-    Each learner is read at one common cut, which is made anew after so many seconds. Raises `NotFound`.
+    Each learner is read at one common cut, which is made anew after so many seconds. Stores that come from a backup
+    are judged `as_of` its instant: what waited then was not late. Raises `NotFound`.
     """
-    report = Report()
+    report = Report(as_of=as_of)
     if user_id is None:
         check_schema(report)
     after, is_first = None, True
@@ -86,7 +88,7 @@ def _check_learners(
     report: Report, cut: Cut, user_id: int | None, after: int | None, until: float, on_progress: Progress
 ) -> int | None:
     """Check learners until it is time for another cut; return the last one, or None when none is left."""
-    world, is_known = read_world(cut), False
+    world, is_known = read_world(cut, report.now), False
     for learner in read_learners(cut, user_id, after):
         is_known = True
         check_learner(report, learner, world)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.boards import rewrite, tell
 from rebootcamp.events.pair import require_pair
@@ -95,7 +96,7 @@ def _admit(session: Session, user_id: int) -> _Patient | None:
     session.execute(sa.select(LearnerState.user_id).where(LearnerState.user_id == user_id).with_for_update())
     share(session, LISTING)
     cut = Cut(session, None)
-    world = read_world(cut)
+    world = read_world(cut, clock.now())
     for learner in list(read_learners(cut, user_id)):
         report = Report()
         check_learner(report, learner, world)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from bson.errors import BSONError
+
+from rebootcamp.core import clock
 
 # What reading a document raises when a field lacks, has another type, or holds no date that Python knows.
 MALFORMED: Final = (BSONError, LookupError, TypeError, ValueError, AttributeError, OverflowError)
@@ -26,13 +29,22 @@ class Finding:
 
 @dataclass
 class Report:
-    """What a check saw; it is clean without findings. `overdue`: events that wait though they were due long ago."""
+    """What a check saw; it is clean without findings. `overdue`: events that wait though they were due long ago.
 
+    `as_of`: when the stores were as they are, if they come from a backup: nothing of it grew old on a shelf.
+    """
+
+    as_of: datetime | None = None
     learners: int = 0
     events: int = 0
     pending: int = 0
     overdue: int = 0
     findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def now(self) -> datetime:
+        """Return the instant at which the stores are judged."""
+        return self.as_of or clock.now()
 
     def add(self, invariant: str, subject: str, detail: str, user_id: int | None = None) -> None:
         """Note a finding."""

@@ -12,7 +12,6 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from rebootcamp.core import clock
 from rebootcamp.models.mongo.workshops import CommentDocument
 from rebootcamp.models.sql.workshops import WorkshopComment
 from rebootcamp.services.integrity.report import Notes, Report
@@ -75,7 +74,7 @@ def check_seats(report: Report, session: Session) -> None:
         elif _is_off(row):
             found, expected = (row["taken"], row["waiting"]), (row["held"], row["waiters"])
             report.expect(SEATS, subject, found, expected)
-    now = clock.now()
+    now = report.now
     for row in session.execute(_QUEUES, {"now": now}).mappings():
         if row["since"] < now - PROMOTION:
             report.add("queue", f"workshop {row['id']}", f"somebody waits for a seat that is free since {row['since']}")
@@ -178,7 +177,7 @@ def _described(row: Row, number: int) -> Doc:
 
 def _check_left_behind(report: Report, documents: list[Doc]) -> None:
     for document in documents:
-        if not isinstance(document["at"], datetime) or document["at"] < clock.now() - LEFT_BEHIND:
+        if not isinstance(document["at"], datetime) or document["at"] < report.now - LEFT_BEHIND:
             report.add("comments left behind", f"comments {document['_id']}", "no row names this version")
 
 

@@ -9,7 +9,6 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from rebootcamp.core import clock
 from rebootcamp.models.sql.badges import BackfillJob, BadgeDefinition
 from rebootcamp.models.sql.calendar import RestDay
 from rebootcamp.models.sql.operations import AppMeta
@@ -35,8 +34,8 @@ class World:
     now: datetime
 
 
-def read_world(cut: Cut) -> World:
-    """Read it. Raises `InvalidField` when a stored rule cannot be understood."""
+def read_world(cut: Cut, now: datetime) -> World:
+    """Read it as of an instant. Raises `InvalidField` when a stored rule cannot be understood."""
 
     def fetch(statement: str) -> Iterable[Row]:
         return cut.sql.connection().exec_driver_sql(statement).mappings().all()
@@ -49,7 +48,7 @@ def read_world(cut: Cut) -> World:
         edited_at={row.code: row.updated_at for row in cut.sql.execute(edited)},
         judged=frozenset(cut.sql.scalars(_JUDGED)),
         counting=frozenset(cut.sql.scalars(_COUNTING)),
-        now=clock.now(),
+        now=now,
     )
 
 
