@@ -150,7 +150,10 @@ def _documents(rows: Sequence[Row]) -> tuple[dict[int, Doc], bool]:
 
 def _caught_up(row: Row, document: Doc | None) -> Doc | None:
     """Return the document with what is still on its way; None unless that is the whole story."""
-    pending = list(readable(row["pending"] or (), recorded_from_json))
+    if not row["pending"]:
+        # Nearly always: nothing is on its way.
+        return document if document and document["seq"] == row["last_seq"] else None
+    pending = list(readable(row["pending"], recorded_from_json))
     seq = document["seq"] if document else row["first_seq"] - 1
     # A dead letter lies behind what the document shows.
     if pending and (pending[0].seq <= seq or (document is None and pending[0].seq > row["first_seq"])):
