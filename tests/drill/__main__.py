@@ -119,7 +119,15 @@ class Drill:
     def _do_stop(self, site: Site, _: Step) -> None:
         """Stop writing first, so that both servers can be asked the same afterwards."""
         self._end_writers()
+        self._look_around()
         site.stop()
+
+    def _look_around(self) -> None:
+        """Let the student see every workshop: the first look of a day is noted, and each server would note its own."""
+        token = self._token(STUDENT)
+        found = self.old.send("GET", "/api/workshops?from=2000-01-01&limit=100", token).json()["items"]
+        for workshop in found:
+            assert self.old.send("GET", f"/api/workshops/{workshop['id']}", token).status_code == HTTPStatus.OK
 
     def _do_directus(self, site: Site, _: Step) -> None:
         """Prove that the role reads, keeps its own tables, changes nothing of ours, and survives a restore."""
