@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from flask import Flask
@@ -26,6 +25,7 @@ from rebootcamp.services.gamification import engine
 from rebootcamp.services.workshops import documents, letters, notices, retention
 from rebootcamp.storage import mongo
 from rebootcamp.storage.reopening import reopen_when_refused
+from rebootcamp.storage.revisions import MIGRATIONS
 from rebootcamp.storage.sql import READS, db, engine_options, reads_options
 from rebootcamp.web import authentication, logs, policies, problems, requests
 from rebootcamp.web.converters import IdConverter
@@ -33,7 +33,7 @@ from rebootcamp.web.openapi import ProblemApi
 from rebootcamp.web.responses import OrjsonProvider
 
 View = TypeVar("View", bound=Callable[..., object])
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
 REQUEST_HEADERS = (
     "Accept-Language",
     "Authorization",

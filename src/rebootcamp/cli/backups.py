@@ -139,11 +139,15 @@ def _told(path: Path, manifest: Manifest) -> Result:
         "barrier_ms": manifest.barrier_ms,
         "mode": manifest.mode,
         "encrypted": manifest.is_encrypted,
-        "findings": manifest.check.findings,
+        "findings": manifest.check.findings if manifest.check.is_made else None,
     }
 
 
 def _warn(taken: Backup) -> None:
+    if not taken.manifest.check.is_made:
+        click.echo(
+            "warning: the schema waits for `flask prepare`: saved, but not checked; a restore does both", err=True
+        )
     if taken.manifest.check.findings:
         click.echo(f"warning: the stores disagree ({taken.manifest.check.findings} findings): flask check", err=True)
 

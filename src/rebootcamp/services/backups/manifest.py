@@ -58,12 +58,13 @@ class CollectionFigures:
 
 @dataclass(frozen=True)
 class CheckFigures:
-    """What the integrity check said of the cut."""
+    """What the integrity check said of the cut; it is not made where the schema waits for a migration."""
 
     findings: int
     learners: int
     events: int
     pending: int
+    is_made: bool = True
 
 
 @dataclass(frozen=True)
