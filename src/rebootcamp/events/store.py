@@ -19,6 +19,8 @@ from rebootcamp.storage.sql import Row
 from rebootcamp.storage.statements import fetch_all
 
 STREAM_ROWS: Final = 2000
+# The tables that hold it, for who counts the rows of all tables.
+JOURNAL, QUEUE = ActivityEvent.__tablename__, OutboxEntry.__tablename__
 
 _COLUMNS: Final = "e.event_id, e.user_id, e.seq, e.type, e.version, e.payload, e.occurred_at, e.local_date, e.timezone"
 # As a JSON value inside a larger statement.

@@ -21,6 +21,7 @@ from rebootcamp.config import Settings
 from rebootcamp.core import clock
 from rebootcamp.core.failpoints import failpoint
 from rebootcamp.events.pair import require_pair
+from rebootcamp.events.store import JOURNAL, QUEUE
 from rebootcamp.integrations import postgresql_tools
 from rebootcamp.integrations.encryption import UnusableKey, parse_recipients
 from rebootcamp.integrations.postgresql_tools import ProgramFailed, pipe, said
@@ -265,7 +266,7 @@ def _checked(cut: CommonCut) -> CheckFigures:
 
 def _counted(tables: Mapping[str, TableFigures]) -> CheckFigures:
     """Return figures without a check: before an upgrade, this version knows more tables than there are."""
-    learners, events, pending = (tables[name].rows for name in ("learner_states", "activity_events", "outbox"))
+    learners, events, pending = (tables[name].rows for name in ("learner_states", JOURNAL, QUEUE))
     return CheckFigures(0, learners, events, pending, is_made=False)
 
 
