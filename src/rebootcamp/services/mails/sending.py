@@ -72,6 +72,7 @@ def run_sender(office: PostOffice, stop: threading.Event) -> None:
             log.warning("mails.waiting", reason=type(error).__name__, detail=detail, seconds=pause)
             pause = min(pause * 2, LONGEST_PAUSE)
         except Exception:
+            # The thread has nobody to tell: whatever goes wrong is logged, and mails must go on.
             log.exception("mails.failed", seconds=pause)
             pause = min(pause * 2, LONGEST_PAUSE)
         stop.wait(pause)
